@@ -75,17 +75,7 @@ export interface EngineEvent {
   readonly at: EpochMs;
   readonly component: Component;
   readonly action:
-    | "start"
-    | "die"
-    | "kill"
-    | "stop"
-    | "pause"
-    | "unpause"
-    | "oom"
-    | "destroy"
-    | "connect"
-    | "disconnect"
-    | "health";
+    "start" | "die" | "kill" | "stop" | "pause" | "unpause" | "oom" | "destroy" | "connect" | "disconnect" | "health";
   readonly exitCode: number | null;
 }
 

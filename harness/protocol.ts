@@ -442,6 +442,24 @@ export interface Tool<Input extends z.ZodType = z.ZodType> {
   run(input: z.output<Input>, signal: AbortSignal): Promise<ToolResult>;
 }
 
+/** One class of the published list that diagnoses are made of. Neutral words: it says what is wrong, not who did it. */
+export interface CauseClass {
+  readonly id: string;
+  readonly definition: string;
+}
+
+/** What a subject gives its operator. No faults and no answers: nothing here knows what was done to the subject. */
+export interface OperatorKit {
+  readonly subject: string;
+  /** Tools that only this subject has, e.g. `pd_request`. */
+  readonly tools: readonly Tool[];
+  readonly causes: readonly CauseClass[];
+  /** Topology, endpoints, scrape interval, objectives, what cannot be undone. */
+  readonly briefing: string;
+  /** Folder of the subject's own runbooks. */
+  readonly runbookDir: string;
+}
+
 /** The tickets of one instance that overlap in time; what an operator claims. */
 export interface Incident {
   readonly batchKey: string;

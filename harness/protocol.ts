@@ -86,7 +86,8 @@ export interface EngineEvent {
  * one: no error).
  *
  * Every method throws `EngineError`: `not-found` (no such component), `not-supported` (this engine can never do it,
- * named), `engine-unreachable`, `engine-permission`, `timeout`.
+ * named), `wrong-state` (pause, unpause or exec of a stopped one, exec in a paused one), `engine-unreachable`,
+ * `engine-permission`, `timeout`. Logs, stats and inspection work in every state; a stopped one's stats are zero.
  */
 export interface Engine extends AsyncDisposable {
   readonly kind: EngineKind;

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "image-missing"
   | "network-missing"
   | "not-supported"
+  | "wrong-state"
   | "port-taken"
   | "already-running"
   | "not-ours"
@@ -50,7 +51,10 @@ export class ConfigError extends HarnessError {
   }
 }
 
-/** What an engine could not do. `not-supported` = this engine never can; `not-found` = no such component. */
+/**
+ * What an engine could not do. `not-supported` = this engine never can; `not-found` = no such component; `wrong-state` =
+ * not while the component is as it is (pause or exec of a stopped one).
+ */
 export class EngineError extends HarnessError {}
 
 export class SubjectError extends HarnessError {

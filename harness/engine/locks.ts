@@ -1,0 +1,52 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import Database from "better-sqlite3";
+
+/** Who holds a lock, for the sentence that refuses a second one. */
+export interface LockHolder {
+  readonly pid: number;
+  /** e.g. `lab run tikv/store-kill`. */
+  readonly what: string;
+  readonly since: string;
+}
+
+export interface OwnerLock extends Disposable {
+  readonly path: string;
+  release(): void;
+}
+
+/**
+ * Takes an exclusive lock that the operating system releases when this process ends, however it ends: `BEGIN EXCLUSIVE`
+ * on a small SQLite file, since Node has no flock. A pid file would outlive a SIGKILL and name a stranger later.
+ *
+ * @returns null when another process (or this one) holds it; `readHolder` says who.
+ * @throws SqliteError when the file cannot be made.
+ */
+export function takeLock(path: string, holder: LockHolder): OwnerLock | null {
+  const db = new Database(path, { timeout: 0 });
+  try {
+    db.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    db.close();
+    if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") === true) return null;
+    throw error;
+  }
+  // Beside the lock, because a locked SQLite file cannot be read. Only ever a hint for people.
+  writeFileSync(holderPath(path), JSON.stringify(holder), { mode: 0o600 });
+  const release = (): void => {
+    if (!db.open) return;
+    rmSync(holderPath(path), { force: true });
+    db.close();
+  };
+  return { path, release, [Symbol.dispose]: release };
+}
+
+/** Who took the lock last; null when nobody has or it cannot be read. Meaningful only while the lock is held. */
+export function readHolder(path: string): LockHolder | null {
+  try {
+    return JSON.parse(readFileSync(holderPath(path), "utf8")) as LockHolder;
+  } catch {
+    return null;
+  }
+}
+
+const holderPath = (path: string): string => `${path}.holder`;

@@ -537,6 +537,43 @@ export interface Operator {
   work(context: OperatorContext, signal: AbortSignal): Promise<OperatorResult>;
 }
 
+// ------------------------------------------------------------------------------------------------ events of a trial
+
+/** What happens in a trial, as it happens: the live view, the plain lines and `events.jsonl` are made of these alone. */
+export type TrialEvent = {
+  readonly at: EpochMs;
+  /** Since the first fault took (a control: since its ticket); null before that. */
+  readonly sinceMs: number | null;
+} & TrialHappening;
+
+export type TrialHappening =
+  | { readonly type: "phase"; readonly phase: TrialPhase; readonly text: string }
+  | { readonly type: "notice"; readonly text: string }
+  | {
+      readonly type: "cluster";
+      readonly nodes: readonly {
+        readonly component: Component;
+        readonly status: string;
+        readonly leaders: number | null;
+      }[];
+    }
+  | {
+      readonly type: "clients";
+      readonly okRatio: number | null;
+      readonly p99Ms: number | null;
+      readonly perSecond: number;
+    }
+  | { readonly type: "broke"; readonly target: Component; readonly label: string }
+  | { readonly type: "ticket"; readonly id: number; readonly severity: Severity; readonly message: string }
+  | { readonly type: "ticket-resolved"; readonly id: number }
+  | { readonly type: "step"; readonly kind: "reasoning" | "call" | "result"; readonly text: string }
+  | { readonly type: "operator-ended"; readonly ending: string; readonly reason: string }
+  | { readonly type: "recovered" }
+  | { readonly type: "stable" };
+
+export type TrialPhase =
+  "deploy" | "steady" | "harm" | "operator" | "recover" | "heal" | "integrity" | "teardown" | "grade";
+
 // ------------------------------------------------------------------------------------------------ verdicts
 
 /** pass < unknown < fail: the worst part decides, and not knowing is not passing. */

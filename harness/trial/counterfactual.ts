@@ -63,11 +63,12 @@ export function counterfactual(
     ...compare(predicate.recoveredMs ?? 0, predicate.index, baseline),
   }));
   const credited = shown.filter((predicate) => predicate.operators);
-  const cite = `${baseline.runs.length} stored runs of ${dates(baseline)}`;
-  if (credited.length === 0) return { credit: "none", why: `it recovers as soon without an operator (${cite})` };
+  const all = baseline.runs.length;
+  const cite = `${all} of ${all} stored runs of ${dates(baseline)}`;
+  if (credited.length === 0) return { credit: "none", why: `as soon without an operator (${cite})` };
   return {
     credit: "operator",
-    why: `${credited.map(({ name, how }) => `${name}: ${how}`).join("; ")} (${cite})`,
+    why: `without an operator: ${credited.map(({ name, how }) => `${name} ${how}`).join("; ")} (${cite})`,
   };
 }
 
@@ -81,7 +82,7 @@ function compare(hereMs: number, index: number, { runs }: Baseline): { operators
     const watchedMs = Math.min(...without.map((run) => run.horizonMs));
     return {
       operators: watchedMs > hereMs,
-      how: `without an operator still violated at ${Math.round(watchedMs / 1000)} s in ${runs.length} of ${runs.length}`,
+      how: `still violated at ${Math.round(watchedMs / 1000)} s`,
     };
   }
   // Where some runs recover and some do not, the operator would be credited for luck: not shown.
@@ -89,7 +90,7 @@ function compare(hereMs: number, index: number, { runs }: Baseline): { operators
   const spreadMs = Math.max(...times) - Math.min(...times);
   return {
     operators: hereMs < Math.min(...times) - spreadMs,
-    how: `without an operator at ${Math.round(Math.min(...times) / 100) / 10} s at the earliest`,
+    how: `holds again after ${Math.round(Math.min(...times) / 100) / 10} s at the earliest`,
   };
 }
 

@@ -527,6 +527,8 @@ export interface OperatorContext {
   call(tool: string, input: unknown, signal: AbortSignal): Promise<ToolResult>;
   /** Reasoning text for the transcript. */
   say(text: string): void;
+  /** What `submit_diagnosis` has recorded so far. */
+  submitted(): SubmittedDiagnosis | null;
 }
 
 export interface Operator {

@@ -1,0 +1,25 @@
+import { z } from "zod";
+import type { Component, ToolResult } from "../../protocol.ts";
+
+/** Every call says why, for whoever reads the audit trail. */
+export const reason = z.string().min(10).max(1_000).describe("why this call is right now, for the audit trail");
+
+/** Also guards the engine: nothing that could be read as a flag or a path gets through. */
+export const component = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, "a component's name, e.g. tikv1; container_list shows them")
+  .transform((name) => name as Component)
+  .describe("component, e.g. tikv1 or pd0; container_list shows them");
+
+export function said(text: string): ToolResult {
+  return { text, isError: false };
+}
+
+export function saidJson(value: unknown): ToolResult {
+  return said(JSON.stringify(value, null, 1));
+}
+
+/** The tool's own failure: text for the operator, nothing wrong with the program that runs it. */
+export function refused(text: string): ToolResult {
+  return { text, isError: true };
+}

@@ -1,0 +1,91 @@
+import { LimitExceeded } from "../base/errors.ts";
+import type {
+  Clock,
+  Engine,
+  Incident,
+  Log,
+  Operator,
+  OperatorContext,
+  OperatorKit,
+  OperatorLimits,
+  OperatorResult,
+  SafetyMode,
+  SubmittedDiagnosis,
+} from "../protocol.ts";
+import { createCaller } from "./caller.ts";
+import { noUsage } from "./limits.ts";
+import { buildTools, type Findings } from "./tools/index.ts";
+import { Transcript, type Masker, type TranscriptSink } from "./transcript.ts";
+
+export interface WorkOptions {
+  readonly incident: Incident;
+  readonly operator: Operator;
+  readonly engine: Engine;
+  readonly kit: OperatorKit;
+  readonly components: readonly string[];
+  readonly mode: SafetyMode;
+  readonly limits: OperatorLimits;
+  readonly sink: TranscriptSink;
+  readonly mask: Masker;
+  /** Asked just before every act. @throws LeaseLostError when holder or attempt is no longer ours. */
+  checkLease(): Promise<void> | void;
+}
+
+/** An operator that waits for an API's rate limit is not working; this much of it is borne on top of the limit. */
+const MAX_API_WAIT_MS = 10 * 60_000;
+
+/**
+ * Lets one operator work one claimed incident, in this process, with the tools that every operator has. Touches neither
+ * the ticket nor the lease: the caller ends the session with what is returned.
+ *
+ * @throws whatever ended the work from outside: the signal's reason, a lost lease, a failure of the lab itself. What
+ * the operator did wrong is a result, as is a limit that it reached.
+ */
+export async function workIncident(
+  options: WorkOptions,
+  deps: { readonly clock: Clock; readonly log: Log },
+  signal: AbortSignal,
+): Promise<OperatorResult> {
+  const { operator, limits } = options;
+  const findings: Findings = { submitted: null };
+  const stop = new AbortController();
+  const working = AbortSignal.any([signal, stop.signal]);
+  const transcript = new Transcript({ clock: deps.clock, log: deps.log, sink: options.sink, mask: options.mask });
+  const tools = buildTools({ ...options, clock: deps.clock, findings }, options.mode);
+  const call = createCaller({
+    tools,
+    mode: options.mode,
+    transcript,
+    checkLease: () => options.checkLease(),
+    abort: (reason) => stop.abort(reason),
+  });
+  const context: OperatorContext = {
+    incident: options.incident,
+    tools,
+    limits,
+    mode: options.mode,
+    briefing: options.kit.briefing,
+    call: (tool, input, callSignal) => call(tool, input, AbortSignal.any([working, callSignal])),
+    say: (text) => transcript.reasoning(text),
+    submitted: () => findings.submitted,
+  };
+  const deadlineMs = limits.workingMs + (operator.scripted ? 0 : MAX_API_WAIT_MS);
+  void deps.clock
+    .sleep(deadlineMs, working)
+    .then(() => stop.abort(new LimitExceeded("working time (ms)", deadlineMs, limits.workingMs)))
+    .catch(() => {});
+  try {
+    return settled(await operator.work(context, working), findings.submitted);
+  } catch (error) {
+    if (stop.signal.reason instanceof LimitExceeded)
+      return { ending: "limit", reason: stop.signal.reason.message, diagnosis: findings.submitted, usage: noUsage };
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    stop.abort(new Error("the session has ended"));
+  }
+}
+
+/** A submitted diagnosis is the operator's word on how it ends, unless it ran into a limit or failed afterwards. */
+function settled(result: OperatorResult, submitted: SubmittedDiagnosis | null): OperatorResult {
+  return { ...result, diagnosis: result.diagnosis ?? submitted };
+}

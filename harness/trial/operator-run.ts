@@ -1,0 +1,113 @@
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { HarnessError } from "../base/errors.ts";
+import type { Clock, Endpoints, InstanceId, SafetyMode } from "../protocol.ts";
+
+/** Which operator works the ticket, and with what. */
+export interface OperatorVariant {
+  readonly name: string;
+  readonly mode: SafetyMode;
+  readonly model: string | null;
+  readonly usdCap: number | null;
+  /** Runbooks of the user's own. */
+  readonly runbookDirs: readonly string[];
+}
+
+/** What an operator's program is told; neutral words only. */
+export interface OperatorSetting {
+  readonly instance: InstanceId;
+  readonly subject: string;
+  /** `unix:<socket>` or `docker:<project>`. */
+  readonly engine: string;
+  readonly endpoints: Endpoints;
+  readonly pdUrls: readonly string[];
+  readonly ticketsPath: string;
+}
+
+export interface OperatorRun extends AsyncDisposable {
+  readonly runsIn: "child-process" | "container" | "in-process";
+  /** Resolves when its program has ended by itself or was stopped; never rejects. */
+  readonly ended: Promise<OperatorExit>;
+  /** Asks it to end: it releases its lease and closes its session. Killed after `graceMs`. Idempotent. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface OperatorExit {
+  readonly code: number | null;
+  readonly error: string | null;
+}
+
+export type OperatorLauncher = (
+  variant: OperatorVariant,
+  setting: OperatorSetting,
+  logPath: string,
+  signal: AbortSignal,
+) => Promise<OperatorRun>;
+
+/** The variables that the operator's program gets of ours; everything else stays here. */
+const PASSED_ON = ["PATH", "HOME", "LANG", "TMPDIR", "NODE_EXTRA_CA_CERTS", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+
+export function operatorEnvironment(variant: OperatorVariant, setting: OperatorSetting): Record<string, string> {
+  return {
+    PD_URLS: setting.pdUrls.join(","),
+    ...(setting.endpoints.prometheusUrl === null ? {} : { PROMETHEUS_URL: setting.endpoints.prometheusUrl }),
+    INSTANCE_ID: setting.instance,
+    ENGINE: setting.engine,
+    ENDPOINTS: JSON.stringify(setting.endpoints),
+    OPERATOR: variant.name,
+    OPERATOR_SAFETY_MODE: variant.mode,
+    ...(variant.model === null ? {} : { MODEL: variant.model }),
+    ...(variant.usdCap === null ? {} : { MAX_USD: String(variant.usdCap) }),
+    ...(variant.runbookDirs.length === 0 ? {} : { RUNBOOK_DIRS: variant.runbookDirs.join(":") }),
+  };
+}
+
+/** The agent's program as a child process: for the process engine. */
+export function childProcessLauncher(deps: {
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): OperatorLauncher {
+  const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
+  return async (variant, setting, logPath, signal) => {
+    signal.throwIfAborted();
+    const log = createWriteStream(logPath, { flags: "a" });
+    const passed = Object.fromEntries(
+      PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
+    );
+    const child = spawn(process.execPath, [program, setting.ticketsPath, "--once"], {
+      env: { ...passed, ...operatorEnvironment(variant, setting) },
+      cwd: "/",
+      stdio: ["ignore", "pipe", "pipe"],
+      // A Ctrl-C on the terminal is ours to handle: the operator is told to stop in its turn.
+      detached: true,
+    });
+    let stderr = "";
+    child.stdout.pipe(log, { end: false });
+    child.stderr.on("data", (chunk: Buffer) => {
+      log.write(chunk);
+      stderr = (stderr + chunk.toString()).slice(-4_000);
+    });
+    const ended = new Promise<OperatorExit>((done) => {
+      child.once("error", (error) => done({ code: null, error: error.message }));
+      child.once("close", (code) => {
+        log.end();
+        done({ code, error: code === 0 ? null : (stderr.trim().split("\n").at(-1) ?? "") });
+      });
+    });
+    await Promise.race([once(child, "spawn"), ended]);
+    if (child.pid === undefined)
+      throw new HarnessError("operator-failed", `cannot start the operator's program: ${(await ended).error ?? ""}`);
+    const stop = async (graceMs: number): Promise<void> => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGTERM");
+      const late = new AbortController();
+      await Promise.race([ended, deps.clock.sleep(graceMs, late.signal).catch(() => {})]);
+      late.abort();
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    };
+    return { runsIn: "child-process", ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
+  };
+}

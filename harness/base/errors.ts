@@ -8,6 +8,7 @@ export type ErrorCode =
   | "not-found"
   | "engine-unreachable"
   | "engine-permission"
+  | "engine-failed"
   | "image-missing"
   | "network-missing"
   | "not-supported"

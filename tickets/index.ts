@@ -1,0 +1,23 @@
+export { LeaseLostError } from "./lease-lost-error.ts";
+export { openTickets, type TicketOptions } from "./open-tickets.ts";
+export { TICKET_STATUSES, TRANSITIONS, type TicketStatus, type Transition } from "./transitions.ts";
+export { watchTickets, type WatchOptions } from "./watch-tickets.ts";
+export type {
+  Claim,
+  ClaimRequest,
+  Completion,
+  HandMadeTicket,
+  LogEntry,
+  MonitorBeat,
+  MonitorState,
+  ReportOutcome,
+  ResolveOutcome,
+  Session,
+  SessionEnd,
+  SessionStart,
+  StoredLogEntry,
+  Ticket,
+  TicketFilter,
+  Tickets,
+  ViolationReport,
+} from "./types.ts";

@@ -25,8 +25,6 @@ export interface GroupImage {
 
 /** Durable logs of any number of groups. Calls must not overlap: `RaftRunner` sees to that. */
 export interface RaftStorage extends AsyncDisposable {
-  /** As found when it was opened. */
-  readonly found: ReadonlyMap<number, GroupImage>;
   /** Bytes since the last `rewrite`: the caller decides when to rewrite. */
   readonly sizeBytes: number;
   /** Resolves when all of it survives a kill at any instant (one fsync for all groups). @throws StoreError */

@@ -1,0 +1,97 @@
+/** Builds a buffer. Numbers are doubles: exact up to 2^53, and all of ours are. */
+export class ByteWriter {
+  #buffer = Buffer.allocUnsafe(256);
+  #length = 0;
+
+  #room(bytes: number): number {
+    const at = this.#length;
+    if (at + bytes > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + bytes));
+      this.#buffer.copy(grown, 0, 0, at);
+      this.#buffer = grown;
+    }
+    this.#length = at + bytes;
+    return at;
+  }
+
+  byte(value: number): this {
+    const at = this.#room(1);
+    this.#buffer[at] = value;
+    return this;
+  }
+
+  u32(value: number): this {
+    const at = this.#room(4);
+    this.#buffer.writeUInt32LE(value, at);
+    return this;
+  }
+
+  number(value: number): this {
+    const at = this.#room(8);
+    this.#buffer.writeDoubleLE(value, at);
+    return this;
+  }
+
+  numbers(values: readonly number[]): this {
+    this.u32(values.length);
+    for (const value of values) this.number(value);
+    return this;
+  }
+
+  /** Length first. */
+  bytes(value: Uint8Array): this {
+    this.u32(value.length);
+    const at = this.#room(value.length);
+    this.#buffer.set(value, at);
+    return this;
+  }
+
+  /** The result shares the writer's memory: write no more after it. */
+  done(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
+
+/** Reads what `ByteWriter` wrote. @throws RangeError beyond the end. */
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #at = 0;
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer;
+  }
+
+  get left(): number {
+    return this.#buffer.length - this.#at;
+  }
+
+  #take(bytes: number): number {
+    const at = this.#at;
+    if (bytes > this.left) throw new RangeError(`${bytes} bytes wanted, ${this.left} left`);
+    this.#at = at + bytes;
+    return at;
+  }
+
+  byte(): number {
+    return this.#buffer.readUInt8(this.#take(1));
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32LE(this.#take(4));
+  }
+
+  number(): number {
+    return this.#buffer.readDoubleLE(this.#take(8));
+  }
+
+  numbers(): number[] {
+    return Array.from({ length: this.u32() }, () => this.number());
+  }
+
+  /** A copy: what it came from may be a large buffer that should not be kept alive. */
+  bytes(): Buffer {
+    const length = this.u32();
+    const at = this.#take(length);
+    return Buffer.from(this.#buffer.subarray(at, at + length));
+  }
+}

@@ -1,0 +1,97 @@
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { ConfChange, ConfChangeStep, ConfState, Entry, MessageType, RaftMessage, RaftSnapshot } from "./types.ts";
+
+/** Order is the wire format: append only. */
+const MESSAGE_TYPES: readonly MessageType[] = [
+  "pre-vote",
+  "pre-vote-reply",
+  "vote",
+  "vote-reply",
+  "append",
+  "append-reply",
+  "heartbeat",
+  "heartbeat-reply",
+  "snapshot",
+  "timeout-now",
+];
+const STEP_TYPES: readonly ConfChangeStep["type"][] = ["add-voter", "add-learner", "remove"];
+const REJECT = 1;
+const HAS_SNAPSHOT = 2;
+
+export function encodeMessage(message: RaftMessage): Buffer {
+  const writer = new ByteWriter();
+  writer.byte(MESSAGE_TYPES.indexOf(message.type));
+  writer.byte((message.reject ? REJECT : 0) | (message.snapshot === null ? 0 : HAS_SNAPSHOT));
+  const { from, to, term, index, logTerm, commit, hint } = message;
+  for (const value of [from, to, term, index, logTerm, commit, hint]) writer.number(value);
+  writeEntries(writer, message.entries);
+  if (message.snapshot !== null) writeSnapshot(writer, message.snapshot);
+  return writer.done();
+}
+
+/** @throws RangeError when the bytes are not a message. */
+export function decodeMessage(buffer: Buffer): RaftMessage {
+  const reader = new ByteReader(buffer);
+  const type = MESSAGE_TYPES[reader.byte()];
+  if (type === undefined) throw new RangeError("unknown message type");
+  const flags = reader.byte();
+  const [from, to, term, index] = [reader.number(), reader.number(), reader.number(), reader.number()];
+  const [logTerm, commit, hint] = [reader.number(), reader.number(), reader.number()];
+  const entries = readEntries(reader);
+  const snapshot = (flags & HAS_SNAPSHOT) === 0 ? null : readSnapshot(reader);
+  return { type, from, to, term, index, logTerm, commit, reject: (flags & REJECT) !== 0, hint, entries, snapshot };
+}
+
+export function encodeConfChange(change: ConfChange): Buffer {
+  const writer = new ByteWriter().u32(change.steps.length);
+  for (const step of change.steps) writer.byte(STEP_TYPES.indexOf(step.type)).number(step.id);
+  return writer.bytes(change.context).done();
+}
+
+/** @throws RangeError when the bytes are not a change. */
+export function decodeConfChange(buffer: Buffer): ConfChange {
+  const reader = new ByteReader(buffer);
+  const steps = Array.from({ length: reader.u32() }, () => {
+    const type = STEP_TYPES[reader.byte()];
+    if (type === undefined) throw new RangeError("unknown configuration step");
+    return { type, id: reader.number() };
+  });
+  return { steps, context: reader.bytes() };
+}
+
+export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
+  writer.u32(entries.length);
+  for (const { index, term, kind, data } of entries)
+    writer
+      .number(index)
+      .number(term)
+      .byte(kind === "conf" ? 1 : 0)
+      .bytes(data);
+}
+
+export function readEntries(reader: ByteReader): Entry[] {
+  return Array.from({ length: reader.u32() }, () => ({
+    index: reader.number(),
+    term: reader.number(),
+    kind: reader.byte() === 1 ? ("conf" as const) : ("normal" as const),
+    data: reader.bytes(),
+  }));
+}
+
+export function writeSnapshot(writer: ByteWriter, { index, term, conf, data }: RaftSnapshot): void {
+  writer.number(index).number(term);
+  writeConf(writer, conf);
+  writer.bytes(data);
+}
+
+export function readSnapshot(reader: ByteReader): RaftSnapshot {
+  return { index: reader.number(), term: reader.number(), conf: readConf(reader), data: reader.bytes() };
+}
+
+function writeConf(writer: ByteWriter, { voters, learners }: ConfState): void {
+  writer.numbers(voters).numbers(learners);
+}
+
+function readConf(reader: ByteReader): ConfState {
+  return { voters: reader.numbers(), learners: reader.numbers() };
+}

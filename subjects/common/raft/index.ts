@@ -1,0 +1,21 @@
+export { ByteReader, ByteWriter } from "./bytes.ts";
+export { decodeConfChange, decodeMessage, encodeConfChange, encodeMessage } from "./codec.ts";
+export { FileRaftStorage } from "./file-raft-storage.ts";
+export { emptyMember, newGroup } from "./new-group.ts";
+export { RaftNode, type MemberStatus, type RaftNodeOptions, type Restored } from "./raft-node.ts";
+export { RaftRunner, type RaftGroup, type RaftRunnerOptions } from "./raft-runner.ts";
+export type { GroupImage, GroupUpdate, RaftStorage } from "./storage.ts";
+export type {
+  ConfChange,
+  ConfChangeStep,
+  ConfState,
+  Entry,
+  HardState,
+  MessageType,
+  RaftMessage,
+  RaftSnapshot,
+  ReadState,
+  Ready,
+  Role,
+  RoleState,
+} from "./types.ts";

@@ -14,7 +14,7 @@ import type {
 } from "../protocol.ts";
 import { createCaller } from "./caller.ts";
 import { noUsage } from "./limits.ts";
-import { buildTools, type Findings } from "./tools/index.ts";
+import { buildTools, type Findings, type PrometheusGet } from "./tools/index.ts";
 import { Transcript, type Masker, type TranscriptSink } from "./transcript.ts";
 
 export interface WorkOptions {
@@ -22,6 +22,7 @@ export interface WorkOptions {
   readonly operator: Operator;
   readonly engine: Engine;
   readonly kit: OperatorKit;
+  readonly prometheus: PrometheusGet | null;
   readonly components: readonly string[];
   readonly mode: SafetyMode;
   readonly limits: OperatorLimits;

@@ -12,13 +12,23 @@ import {
 import { containerInspect, containerList, containerLogs, containerStats } from "./container-read.ts";
 import { hypothesis, submitDiagnosis, type Findings } from "./findings.ts";
 import { networkConnect, networkDisconnect } from "./network.ts";
+import {
+  prometheusLabels,
+  prometheusQuery,
+  prometheusQueryRange,
+  prometheusTargets,
+  type PrometheusGet,
+} from "./prometheus.ts";
 import { wait } from "./wait.ts";
 
 export type { Findings } from "./findings.ts";
+export type { PrometheusGet } from "./prometheus.ts";
 
 export interface ToolSources {
   readonly engine: Engine;
   readonly kit: OperatorKit;
+  /** Null = no Prometheus is configured; its tools are not offered. */
+  readonly prometheus: PrometheusGet | null;
   readonly clock: Clock;
   /** Roles that a diagnosis may name, e.g. `tikv1`. */
   readonly components: readonly string[];
@@ -30,9 +40,19 @@ export interface ToolSources {
  * caller refuses the calls that write.
  */
 export function buildTools(sources: ToolSources, mode: SafetyMode): readonly Tool[] {
-  const { engine, kit, clock, findings } = sources;
+  const { engine, kit, clock, findings, prometheus } = sources;
   const words = { causes: kit.causes, components: sources.components };
+  const measuring =
+    prometheus === null
+      ? []
+      : [
+          prometheusQuery(prometheus, clock),
+          prometheusQueryRange(prometheus, clock),
+          prometheusLabels(prometheus),
+          prometheusTargets(prometheus),
+        ];
   const looking = [
+    ...measuring,
     ...kit.tools,
     containerList(engine),
     containerInspect(engine),

@@ -2,6 +2,7 @@
 import type { EpochMs } from "../harness/base/clock.ts";
 import type {
   Component,
+  Effect,
   Incident,
   InstanceId,
   OperatorEnding,
@@ -112,15 +113,18 @@ export interface LogEntry {
   /** JSON-able input of the call. */
   readonly params?: unknown;
   readonly exitCode?: number;
+  /** Of a call or result: what it does to the world; omitted = not known. In a column of ours. */
+  readonly effect?: Effect;
   readonly startedAt: EpochMs;
   readonly endedAt: EpochMs;
 }
 
-export interface StoredLogEntry extends Required<Omit<LogEntry, "tool" | "exitCode">> {
+export interface StoredLogEntry extends Required<Omit<LogEntry, "tool" | "exitCode" | "effect">> {
   readonly id: number;
   readonly sessionId: string;
   readonly tool: string | null;
   readonly exitCode: number | null;
+  readonly effect: Effect | null;
 }
 
 export interface Session {

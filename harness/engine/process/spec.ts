@@ -29,6 +29,8 @@ export const nodeSpecSchema = z.strictObject({
   ports: z.record(z.string(), port),
   /** Ours (workload, agent, panel): the operator's socket does not know it. */
   support: z.boolean().default(false),
+  /** False = only created. */
+  autoStart: z.boolean().default(true),
   /** Closed list for `exec`: program name -> Node script and leading arguments. */
   programs: z.record(z.string(), z.array(z.string()).min(1)).default({}),
 });

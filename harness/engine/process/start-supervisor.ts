@@ -1,0 +1,78 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { EngineError, HarnessError, type ErrorCode } from "../../base/errors.ts";
+import { openOwnerEngine, type ProcessOwnerEngine } from "./client.ts";
+import { CONFIG_FILE, SUPERVISOR_LOG, engineSocket, ownerSocket, socketFolder } from "./paths.ts";
+import { supervisorConfigSchema, type NodeSpec } from "./spec.ts";
+
+export interface SupervisorOptions {
+  readonly instance: string;
+  /** First part of the names that inspection shows: `<project>-<component>-1`. */
+  readonly project: string;
+  readonly network: string;
+  readonly stateDir: string;
+  /** Bound by the supervisor while it lives; see `ports.ts`. */
+  readonly guardPort?: number;
+  readonly nodes: readonly NodeSpec[];
+}
+
+export interface StartedSupervisor {
+  readonly engine: ProcessOwnerEngine;
+  readonly sockets: { readonly engine: string; readonly owner: string };
+}
+
+/**
+ * Starts an instance's supervisor with its nodes and takes hold of it. It runs in a session of its own, so a Ctrl-C in
+ * the owner's terminal does not reach it; it ends when the owner does, unless it is detached.
+ *
+ * @throws HarnessError `port-taken` when the guard port is, `internal` with the end of its log when it does not start.
+ */
+export async function startSupervisor(options: SupervisorOptions, signal: AbortSignal): Promise<StartedSupervisor> {
+  signal.throwIfAborted();
+  const { instance, project, network, stateDir } = options;
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const socketDir = socketFolder(stateDir, instance);
+  const config = supervisorConfigSchema.parse({
+    ...{ instance, project, network, stateDir, socketDir },
+    guardPort: options.guardPort ?? null,
+    nodes: options.nodes,
+  });
+  const configFile = path.join(stateDir, CONFIG_FILE);
+  writeFileSync(configFile, JSON.stringify(config), { mode: 0o600 });
+  const sockets = { engine: engineSocket(socketDir), owner: ownerSocket(socketDir) };
+  const engine = await launch(configFile, path.join(stateDir, SUPERVISOR_LOG), sockets.owner, signal);
+  return { engine, sockets };
+}
+
+async function launch(configFile: string, logFile: string, socketPath: string, signal: AbortSignal) {
+  const output = openSync(logFile, "a", 0o600);
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, "supervisor-main.ts"), configFile], {
+    detached: true,
+    cwd: path.dirname(configFile),
+    stdio: ["ignore", output, output, "ipc"],
+    env: { PATH: process.env["PATH"] ?? "", NODE_NO_WARNINGS: "1" },
+  });
+  closeSync(output);
+  try {
+    const ended = once(child, "exit").then(([code]) => {
+      throw new EngineError("internal", `the supervisor ended at once with code ${code}; its log: ${logFile}`);
+    });
+    const [said] = (await Promise.race([once(child, "message", { signal }), ended])) as [StartMessage];
+    ended.catch(() => undefined);
+    if ("error" in said) throw new HarnessError(said.error.code, said.error.message);
+    const engine = await openOwnerEngine({ socketPath, hold: true }, signal);
+    // Only now: until here the channel is what keeps it.
+    child.disconnect();
+    child.unref();
+    return engine;
+  } catch (error) {
+    child.kill("SIGKILL");
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+type StartMessage =
+  { readonly ready: true } | { readonly error: { readonly code: ErrorCode; readonly message: string } };

@@ -1,6 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import { createInterface } from "node:readline";
-import { once } from "node:events";
 import type {
   Component,
   ContainerState,
@@ -50,7 +48,6 @@ export async function openOwnerEngine(
   const network = (await call(socketPath, "network", {}, signal)) as string;
   const held = hold ? await openStream(socketPath, "hold", new AbortController().signal) : null;
   held?.resume();
-  held?.on("error", () => undefined);
   return new OwnerClient(socketPath, network, held);
 }
 
@@ -181,7 +178,7 @@ class OwnerClient extends EngineClient implements ProcessOwnerEngine {
     try {
       // A held connection ends with the supervisor itself, a little after its answer.
       const held = this.#held ?? (await openStream(this.socketPath, "hold", signal));
-      const gone = held.closed ? Promise.resolve() : once(held, "close");
+      const gone = new Promise<void>((resolve) => (held.closed ? resolve() : held.once("close", resolve)));
       held.resume();
       await call(this.socketPath, "tear-down", {}, signal);
       await gone;
@@ -198,9 +195,12 @@ class OwnerClient extends EngineClient implements ProcessOwnerEngine {
 
 async function* eventsOf(opening: Promise<IncomingMessage>, signal: AbortSignal): AsyncIterable<EngineEvent> {
   try {
-    const stream = await opening;
-    for await (const line of createInterface({ input: stream, crlfDelay: Infinity }))
-      if (line !== "") yield JSON.parse(line) as EngineEvent;
+    let rest = "";
+    for await (const chunk of (await opening).setEncoding("utf8")) {
+      const lines = (rest + (chunk as string)).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line !== "") yield JSON.parse(line) as EngineEvent;
+    }
     if (!signal.aborted) throw new EngineError("engine-unreachable", "the engine has ended");
   } catch (error) {
     if (!signal.aborted) throw asEngineError(error);

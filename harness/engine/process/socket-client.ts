@@ -20,6 +20,8 @@ export async function call(socketPath: string, verb: string, body: object, signa
 export async function openStream(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   try {
     const reply = await send(socketPath, { method: "GET", path: `/${path}`, body: "", signal });
+    // A reader that leaves early destroys it, which is an error to nobody.
+    reply.on("error", () => undefined);
     await new Promise<void>((resolve, reject) => {
       reply.once("readable", resolve);
       reply.once("error", reject);

@@ -241,6 +241,8 @@ export interface SubjectInstance<O extends Observation = Observation> extends As
   attest(signal: AbortSignal): Promise<Attestation>;
   /** Components that satisfy a scenario's predicate now, e.g. `leads-region`, `pd-leader`, `pd-follower`, `any-store`. */
   candidates(predicate: string, signal: AbortSignal): Promise<readonly Component[]>;
+  /** How many regions (shards) each component leads, for people; left out where the idea does not apply. */
+  leaders?(signal: AbortSignal): Promise<ReadonlyMap<Component, number>>;
   /** Components' logs into a folder, one file each. */
   collectLogs(folder: string, signal: AbortSignal): Promise<void>;
 }

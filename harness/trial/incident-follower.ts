@@ -1,0 +1,148 @@
+import { z } from "zod";
+import type { Deps, InstanceId } from "../protocol.ts";
+import type { Action, TrialRecord } from "../store/record.ts";
+import { watchTickets, type Session, type StoredLogEntry, type Ticket, type Tickets } from "../../tickets/index.ts";
+import { isRightDiagnosis } from "./grade.ts";
+import type { Recorder } from "./recorder.ts";
+
+const hypothesisParams = z.object({
+  cause: z.string(),
+  components: z.array(z.string()).default([]),
+  confidence: z.number().default(0),
+});
+
+/** Follows the ticket file while a trial runs: what people see as it happens, and the record's part of it. */
+export class IncidentFollower implements AsyncDisposable {
+  readonly #tickets: Tickets;
+  readonly #instance: InstanceId;
+  readonly #run: Recorder;
+  readonly #deps: Pick<Deps, "clock" | "log">;
+  readonly #stop = new AbortController();
+  readonly #seen = new Map<number, Ticket>();
+  readonly #lastEntry = new Map<string, number>();
+  readonly #done: Promise<void>;
+  #sawTicket: (() => void) | null = null;
+  readonly firstTicket: Promise<void>;
+
+  constructor(tickets: Tickets, instance: InstanceId, run: Recorder, deps: Pick<Deps, "clock" | "log">) {
+    this.#tickets = tickets;
+    this.#instance = instance;
+    this.#run = run;
+    this.#deps = deps;
+    this.firstTicket = new Promise((resolve) => {
+      this.#sawTicket = resolve;
+    });
+    this.#done = this.#follow();
+    this.#done.catch(() => {});
+  }
+
+  /** Reads what is there now. Called once more after the operator has ended, so that nothing is missed. */
+  async catchUp(): Promise<readonly Session[]> {
+    for (const ticket of await this.#tickets.list({ instance: this.#instance })) this.#ticket(ticket);
+    const sessions = (await this.#tickets.listSessions())
+      .filter((session) => session.instance === this.#instance)
+      .toSorted((a, b) => a.startedAt - b.startedAt);
+    for (const { sessionId } of sessions) {
+      for (const entry of await this.#tickets.logEntries(sessionId, this.#lastEntry.get(sessionId) ?? 0)) {
+        this.#lastEntry.set(sessionId, entry.id);
+        this.#entry(entry);
+      }
+    }
+    return sessions;
+  }
+
+  /** Tickets and session into the record, as they are now. */
+  async settle(): Promise<void> {
+    const { record } = this.#run;
+    const session = (await this.catchUp()).at(-1);
+    record.tickets = [...this.#seen.values()].map((ticket) => ({
+      id: ticket.id,
+      invariant: ticket.invariant,
+      component: ticket.component,
+      severity: ticket.severity,
+      message: ticket.message,
+      openedMs: Math.round(this.#run.sinceMsOf(ticket.firstSeenAt)),
+      status: ticket.status,
+    }));
+    record.session = session === undefined ? null : sessionOf(session);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#done.catch(() => {});
+  }
+
+  async #follow(): Promise<void> {
+    const { clock, log } = this.#deps;
+    for await (const _ of watchTickets(this.#tickets.path, { clock, log, signal: this.#stop.signal })) {
+      await this.catchUp();
+    }
+  }
+
+  #ticket(ticket: Ticket): void {
+    const before = this.#seen.get(ticket.id);
+    this.#seen.set(ticket.id, ticket);
+    if (before === undefined) {
+      this.#run.emit({ type: "ticket", id: ticket.id, severity: ticket.severity, message: ticket.message });
+      if (this.#run.counting) this.#run.mark("ticketMs", Math.max(0, this.#run.sinceMsOf(ticket.firstSeenAt)));
+      this.#sawTicket?.();
+    }
+    if (ticket.status === "resolved" && before?.status !== "resolved")
+      this.#run.emit({ type: "ticket-resolved", id: ticket.id });
+  }
+
+  #entry(entry: StoredLogEntry): void {
+    const kind = ({ reasoning: "reasoning", tool_call: "call", tool_result: "result" } as const)[entry.type];
+    this.#run.emit({ type: "step", kind, text: entry.summary });
+    // A result carries its call's start, input and effect, so the call itself only has to be shown.
+    if (entry.type === "tool_result") this.#action(entry);
+  }
+
+  #action(entry: StoredLogEntry): void {
+    const { record } = this.#run;
+    const atMs = Math.round(this.#run.sinceMsOf(entry.startedAt));
+    const ok = (entry.exitCode ?? 0) === 0;
+    const action: Action = {
+      atMs,
+      endMs: Math.round(this.#run.sinceMsOf(entry.endedAt)),
+      tool: entry.tool ?? "",
+      effect: entry.effect ?? "read",
+      target: targetOf(entry.params),
+      input: entry.params,
+      ok,
+      summary: entry.summary,
+    };
+    record.actions.push(action);
+    if (action.effect !== "read") this.#run.mark("firstWriteMs", atMs);
+    if (entry.tool === "hypothesis" && ok) this.#hypothesis(entry.params, atMs);
+  }
+
+  #hypothesis(params: unknown, atMs: number): void {
+    const parsed = hypothesisParams.safeParse(params);
+    if (!parsed.success) return;
+    this.#run.record.hypotheses.push({ ...parsed.data, atMs });
+    if (isRightDiagnosis(this.#run.record, parsed.data)) this.#run.mark("hypothesisMs", atMs);
+  }
+}
+
+function targetOf(params: unknown): string | null {
+  const component = (params as { component?: unknown } | null)?.component;
+  return typeof component === "string" ? component : null;
+}
+
+function sessionOf(session: Session): TrialRecord["session"] {
+  return {
+    id: session.sessionId,
+    ending: session.ending ?? "running",
+    reason: session.reason ?? "",
+    diagnosis:
+      session.diagnosis === null
+        ? null
+        : {
+            ...session.diagnosis,
+            components: [...session.diagnosis.components],
+            evidence: [...session.diagnosis.evidence],
+          },
+    usage: session.usage,
+  };
+}

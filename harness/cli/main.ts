@@ -1,0 +1,56 @@
+/** `lab`: builds what every command gets, runs the command line, leaves with its exit code. */
+import { createRequire } from "node:module";
+import { z } from "zod";
+import { systemClock } from "../base/clock.ts";
+import { randomIds } from "../base/ids.ts";
+import { jsonLog } from "../base/log.ts";
+import { seededRandom } from "../base/random.ts";
+import { COMMANDS } from "./commands.ts";
+import { EXIT } from "./exit-codes.ts";
+import { onInterrupt } from "./interrupts.ts";
+import type { CliIo } from "./io.ts";
+import { runProgram } from "./program.ts";
+
+const level = z
+  .enum(["debug", "info", "warn", "error", "silent"])
+  .catch("warn")
+  .parse(process.env["AGENT_LAB_LOG"] ?? "warn");
+const { version } = z.object({ version: z.string() }).parse(createRequire(import.meta.url)(packageJson()));
+
+// `lab ticket list | head -1` closes the pipe early: that is the reader's right, not an error.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(EXIT.ok);
+    throw error;
+  });
+
+using interrupts = onInterrupt(process, systemClock, () => {
+  process.stderr.write("stopped at once; `lab heal` undoes what is left\n");
+  process.exit(EXIT.interrupted);
+});
+
+const io: CliIo = {
+  deps: {
+    clock: systemClock,
+    random: seededRandom(randomIds.hex(8)),
+    ids: randomIds,
+    log: jsonLog({ level }),
+    fetch: globalThis.fetch,
+  },
+  env: process.env,
+  cwd: process.cwd(),
+  signal: interrupts.signal,
+  stdoutIsTty: process.stdout.isTTY === true,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  setExitCode: (code) => {
+    process.exitCode = code;
+  },
+};
+
+await runProgram(process.argv.slice(2), { io, version, commands: COMMANDS });
+
+/** The sources and the compiled files lie at different depths. */
+function packageJson(): string {
+  return import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json";
+}

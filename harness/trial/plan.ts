@@ -1,6 +1,6 @@
 import { isoTime } from "../base/clock.ts";
 import type { Clock, EngineKind, InstanceId, Scenario } from "../protocol.ts";
-import type { TrialRecord } from "../store/record.ts";
+import { scenarioSchema, type TrialRecord } from "../store/record.ts";
 import type { Baseline } from "./counterfactual.ts";
 import type { OperatorVariant } from "./operator-run.ts";
 
@@ -32,7 +32,7 @@ export function newRecord(plan: TrialPlan, clock: Clock): TrialRecord {
   return {
     format: 1,
     id: plan.id,
-    scenario: plan.scenario,
+    scenario: scenarioSchema.parse(plan.scenario),
     seed: plan.seed,
     engine: plan.engine,
     timeFactor: plan.timeFactor,

@@ -1,4 +1,9 @@
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { z } from "zod";
+import { HarnessError, StoreError } from "../base/errors.ts";
+import { readHolder, takeLock, type LockHolder, type OwnerLock } from "./locks.ts";
 
 /** What is written about an instance in `<state root>/instances/<id>/instance.json`, for later commands and for sweeps. */
 export const instanceRecordSchema = z.strictObject({
@@ -20,3 +25,113 @@ export const instanceRecordSchema = z.strictObject({
 });
 
 export type InstanceRecord = z.output<typeof instanceRecordSchema>;
+
+export interface InstancePaths {
+  /** `DeployOptions.stateDir`. */
+  readonly dir: string;
+  readonly record: string;
+  readonly lock: string;
+  readonly journal: string;
+}
+
+/** An instance that this process owns: nobody else deploys, harms, heals or sweeps it meanwhile. */
+export interface OwnedInstance extends Disposable {
+  readonly id: string;
+  readonly paths: InstancePaths;
+  /** Gives up the ownership and keeps the folder: the instance has been detached. */
+  leave(): void;
+}
+
+/** `AGENT_LAB_HOME`, else `agent-lab` in the user's state folder (XDG). */
+export function stateRoot(env: Readonly<Record<string, string | undefined>>): string {
+  const set = (name: string): string | undefined => (env[name] === "" ? undefined : env[name]);
+  const state = set("XDG_STATE_HOME") ?? path.join(set("HOME") ?? os.homedir(), ".local", "state");
+  return path.resolve(set("AGENT_LAB_HOME") ?? path.join(state, "agent-lab"));
+}
+
+export function instancePaths(root: string, id: string): InstancePaths {
+  return pathsIn(path.join(root, "instances", id));
+}
+
+/**
+ * Makes the instance's folder (0700) when it is not there and takes its lock. Disposing removes the folder: tear the
+ * instance down first, or `leave()` it.
+ *
+ * @throws HarnessError `already-running` naming who has it; `store-failed` when the folder cannot be made.
+ */
+export function claimInstance(root: string, id: string, holder: LockHolder): OwnedInstance {
+  const paths = instancePaths(root, id);
+  const lock = lockIn(paths, holder);
+  if (lock === null) throw inUse(id, readHolder(paths.lock));
+  let left = false;
+  return {
+    id,
+    paths,
+    leave() {
+      left = true;
+      lock.release();
+    },
+    [Symbol.dispose]() {
+      if (left) return;
+      rmSync(paths.dir, { recursive: true, force: true });
+      lock.release();
+    },
+  };
+}
+
+/** @throws StoreError when there is a record that cannot be read as one. */
+export function readInstance(dir: string): InstanceRecord | null {
+  const { record } = pathsIn(dir);
+  try {
+    return instanceRecordSchema.parse(JSON.parse(readFileSync(record, "utf8")));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw new StoreError(`${record} is not an instance's record: ${why}`, { cause: error });
+  }
+}
+
+/** Whole or not at all, also when we are killed in between. */
+export function writeInstance(dir: string, record: InstanceRecord): void {
+  const file = pathsIn(dir).record;
+  writeFileSync(`${file}.next`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.next`, file);
+}
+
+/** Ids of all instance folders, whatever is in them. */
+export function instanceIds(root: string): string[] {
+  try {
+    return readdirSync(path.join(root, "instances"), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw new StoreError(`cannot list the instances below ${root}`, { cause: error });
+  }
+}
+
+function pathsIn(dir: string): InstancePaths {
+  return {
+    dir,
+    record: path.join(dir, "instance.json"),
+    lock: path.join(dir, "owner.lock"),
+    journal: path.join(dir, "injections.jsonl"),
+  };
+}
+
+function lockIn(paths: InstancePaths, holder: LockHolder): OwnerLock | null {
+  try {
+    mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
+    return takeLock(paths.lock, holder);
+  } catch (error) {
+    throw new StoreError(`cannot make or lock ${paths.dir}; does it belong to another user?`, { cause: error });
+  }
+}
+
+function inUse(id: string, holder: LockHolder | null): HarnessError {
+  const by = holder === null ? "another process" : `"${holder.what}" (pid ${holder.pid}, since ${holder.since})`;
+  return new HarnessError("already-running", `instance ${id} is in use by ${by}; wait for it or end it`, {
+    details: { id, holder },
+  });
+}

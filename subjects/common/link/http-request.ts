@@ -31,7 +31,11 @@ export async function nodeHttp(
   const { promise, resolve, reject } = Promise.withResolvers<NodeHttpReply>();
   const outgoing = request(options.url, {
     method: options.method,
-    headers: { ...options.headers, connection: "close" },
+    headers: {
+      ...options.headers,
+      connection: "close",
+      ...(options.body === undefined ? {} : { "content-length": options.body.length }),
+    },
     agent: new OneConnection(duplex),
     signal,
   });

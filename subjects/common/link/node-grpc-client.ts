@@ -91,7 +91,7 @@ export class NodeGrpcClient implements AsyncDisposable {
   async #open(path: string, signal: AbortSignal): Promise<ClientHttp2Stream> {
     let session: ClientHttp2Session;
     try {
-      session = await this.#connected(signal);
+      session = await abortable(this.#connected(), signal);
     } catch (cause) {
       signal.throwIfAborted();
       if (cause instanceof GrpcError) throw cause;
@@ -108,13 +108,14 @@ export class NodeGrpcClient implements AsyncDisposable {
     return stream;
   }
 
-  #connected(signal: AbortSignal): Promise<ClientHttp2Session> {
+  /** The one session; it outlives whoever asked first. */
+  #connected(): Promise<ClientHttp2Session> {
     if (this.#session !== null) return this.#session;
     const forget = () => {
       if (this.#session === session) this.#session = null;
     };
     const session = (async () => {
-      const duplex = await dial(this.#target, this.#rules, AbortSignal.any([signal, this.#closed.signal]));
+      const duplex = await dial(this.#target, this.#rules, this.#closed.signal);
       const { host, port } = this.#target;
       const opened = connect(`http://${host}:${port}`, { createConnection: () => duplex });
       opened.on("error", forget);
@@ -125,6 +126,18 @@ export class NodeGrpcClient implements AsyncDisposable {
     this.#session = session;
     session.catch(forget);
     return session;
+  }
+}
+
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -88,7 +88,7 @@ export interface PdClient {
   health(signal: AbortSignal): Promise<shapes.PdHealth>;
   /** The embedded etcd of one member: the sign of quorum. */
   etcdHealth(member: string, signal: AbortSignal): Promise<EtcdHealth>;
-  regionsCheck(kind: RegionCheck, signal: AbortSignal): Promise<shapes.PdRegions>;
+  regionsCheck(kind: RegionCheck, signal: AbortSignal, options?: PdRequestOptions): Promise<shapes.PdRegions>;
   regions(signal: AbortSignal): Promise<shapes.PdRegions>;
   regionStats(signal: AbortSignal): Promise<shapes.PdRegionStats>;
   schedulers(signal: AbortSignal, status?: "paused" | "disabled"): Promise<readonly string[]>;
@@ -216,8 +216,12 @@ export function pdClient(options: PdClientOptions, deps: ClientDeps): PdClient {
     throw nobody(failures);
   };
 
-  const get = async <T extends z.ZodType>(path: string, schema: T, signal: AbortSignal): Promise<z.output<T>> =>
-    read(schema, await request("GET", path, undefined, signal));
+  const get = async <T extends z.ZodType>(
+    path: string,
+    schema: T,
+    signal: AbortSignal,
+    extra: PdRequestOptions = {},
+  ): Promise<z.output<T>> => read(schema, await request("GET", path, undefined, signal, extra));
 
   const etcdHealth = async (member: string, ms: number, signal: AbortSignal): Promise<EtcdHealth> => {
     const answer = await ask(member as Component, { path: "/health" }, ms, signal);
@@ -258,7 +262,7 @@ export function pdClient(options: PdClientOptions, deps: ClientDeps): PdClient {
     membership: (signal) => get("/pd/api/v1/members", shapes.membersSchema, signal),
     health: (signal) => get("/pd/api/v1/health", shapes.healthSchema, signal),
     etcdHealth: (member, signal) => etcdHealth(member, timeoutMs, signal),
-    regionsCheck: (kind, signal) => get(`/pd/api/v1/regions/check/${kind}`, shapes.regionsSchema, signal),
+    regionsCheck: (kind, signal, extra) => get(`/pd/api/v1/regions/check/${kind}`, shapes.regionsSchema, signal, extra),
     regions: (signal) => get("/pd/api/v1/regions", shapes.regionsSchema, signal),
     regionStats: (signal) => get("/pd/api/v1/stats/region", shapes.regionStatsSchema, signal),
     schedulers: (signal, status) =>

@@ -1,0 +1,27 @@
+import type { Component, Invariant, Judgement } from "../../../harness/protocol.ts";
+import type { TikvObservation } from "../observation.ts";
+import { held, violated } from "./judging.ts";
+import { overMetrics } from "./metrics.ts";
+
+/** Prometheus reaches everything that it is told to scrape. */
+export function targetUp(timeFactor: number): Invariant<TikvObservation> {
+  return overMetrics(
+    {
+      name: "target_up",
+      description: "Prometheus can scrape every target",
+      graceMs: 15_000,
+      clearMs: 15_000,
+      judge: ({ targets }) => {
+        const down = new Map<Component, string[]>();
+        for (const { component, job, up } of targets)
+          down.set(component, [...(down.get(component) ?? []), ...(up ? [] : [job])]);
+        return [...down].map(([component, jobs]): Judgement =>
+          jobs.length === 0
+            ? held(component)
+            : violated(component, "warning", `Prometheus cannot scrape ${component}`, { jobs }),
+        );
+      },
+    },
+    timeFactor,
+  );
+}

@@ -232,6 +232,12 @@ export interface SubjectInstance<O extends Observation = Observation> extends As
   readonly engine: OwnerEngine;
   readonly components: readonly ComponentInfo[];
   endpoints(view: "host" | "network"): Endpoints;
+  /**
+   * What the program of an operator that runs at `view` is told of this instance, as environment variables: `ENGINE`
+   * (`unix:<socket>` or `docker:<project>`), `ENDPOINTS` (JSON), and the subject's own, e.g. `PD_URLS`,
+   * `PROMETHEUS_URL`. Neutral words only.
+   */
+  operatorEnvironment(view: "host" | "network"): Readonly<Record<string, string>>;
   readonly invariants: readonly Invariant<O>[];
   /** Never throws for a broken subject: every source that fails becomes a reading with its reason. */
   observe(signal: AbortSignal): Promise<O>;

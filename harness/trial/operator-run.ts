@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { HarnessError } from "../base/errors.ts";
-import type { Clock, Endpoints, InstanceId, SafetyMode } from "../protocol.ts";
+import type { Clock, SafetyMode, SubjectInstance } from "../protocol.ts";
 
 /** Which operator works the ticket, and with what. */
 export interface OperatorVariant {
@@ -13,17 +13,6 @@ export interface OperatorVariant {
   readonly usdCap: number | null;
   /** Runbooks of the user's own. */
   readonly runbookDirs: readonly string[];
-}
-
-/** What an operator's program is told; neutral words only. */
-export interface OperatorSetting {
-  readonly instance: InstanceId;
-  readonly subject: string;
-  /** `unix:<socket>` or `docker:<project>`. */
-  readonly engine: string;
-  readonly endpoints: Endpoints;
-  readonly pdUrls: readonly string[];
-  readonly ticketsPath: string;
 }
 
 export interface OperatorRun extends AsyncDisposable {
@@ -39,23 +28,26 @@ export interface OperatorExit {
   readonly error: string | null;
 }
 
+/** Starts an operator on a ticket file. */
 export type OperatorLauncher = (
   variant: OperatorVariant,
-  setting: OperatorSetting,
-  logPath: string,
+  instance: SubjectInstance,
+  files: { readonly tickets: string; readonly log: string },
   signal: AbortSignal,
 ) => Promise<OperatorRun>;
 
 /** The variables that the operator's program gets of ours; everything else stays here. */
 const PASSED_ON = ["PATH", "HOME", "LANG", "TMPDIR", "NODE_EXTRA_CA_CERTS", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
 
-export function operatorEnvironment(variant: OperatorVariant, setting: OperatorSetting): Record<string, string> {
+/** What an operator's program is told; neutral words only. */
+export function operatorEnvironment(
+  variant: OperatorVariant,
+  instance: SubjectInstance,
+  view: "host" | "network",
+): Record<string, string> {
   return {
-    PD_URLS: setting.pdUrls.join(","),
-    ...(setting.endpoints.prometheusUrl === null ? {} : { PROMETHEUS_URL: setting.endpoints.prometheusUrl }),
-    INSTANCE_ID: setting.instance,
-    ENGINE: setting.engine,
-    ENDPOINTS: JSON.stringify(setting.endpoints),
+    ...instance.operatorEnvironment(view),
+    INSTANCE_ID: instance.id,
     OPERATOR: variant.name,
     OPERATOR_SAFETY_MODE: variant.mode,
     ...(variant.model === null ? {} : { MODEL: variant.model }),
@@ -70,14 +62,14 @@ export function childProcessLauncher(deps: {
   readonly env: Readonly<Record<string, string | undefined>>;
 }): OperatorLauncher {
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
-  return async (variant, setting, logPath, signal) => {
+  return async (variant, instance, files, signal) => {
     signal.throwIfAborted();
-    const log = createWriteStream(logPath, { flags: "a" });
+    const log = createWriteStream(files.log, { flags: "a" });
     const passed = Object.fromEntries(
       PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
     );
-    const child = spawn(process.execPath, [program, setting.ticketsPath, "--once"], {
-      env: { ...passed, ...operatorEnvironment(variant, setting) },
+    const child = spawn(process.execPath, [program, files.tickets, "--once"], {
+      env: { ...passed, ...operatorEnvironment(variant, instance, "host") },
       cwd: "/",
       stdio: ["ignore", "pipe", "pipe"],
       // A Ctrl-C on the terminal is ours to handle: the operator is told to stop in its turn.

@@ -12,7 +12,7 @@ import { HistoryDrain } from "./history.ts";
 import { describePredicate } from "./hypothesis.ts";
 import { IncidentFollower } from "./incident-follower.ts";
 import { judgeHistory } from "./integrity.ts";
-import type { OperatorRun, OperatorSetting } from "./operator-run.ts";
+import type { OperatorLauncher, OperatorRun } from "./operator-run.ts";
 import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
@@ -44,10 +44,7 @@ export interface TrialParts {
     failed: (error: unknown) => void,
   ): TrialMonitor;
   /** Null = no operator takes part. */
-  launch:
-    | ((instance: SubjectInstance, ticketsPath: string, run: Recorder, signal: AbortSignal) => Promise<OperatorRun>)
-    | null;
-  setting(instance: SubjectInstance, ticketsPath: string): OperatorSetting;
+  launch: OperatorLauncher | null;
   show(event: TrialEvent): void;
 }
 
@@ -116,7 +113,17 @@ async function withSubject(
   scope.use(watchCluster(instance, workload, run, deps));
 
   await reachSteadyState(plan, run, sampler, signal);
-  const operator = parts.launch === null ? null : scope.use(await parts.launch(instance, ticketsPath, run, signal));
+  const operator =
+    parts.launch === null
+      ? null
+      : scope.use(
+          await parts.launch(
+            plan.variant,
+            instance,
+            { tickets: ticketsPath, log: run.folder.file("operator.jsonl") },
+            signal,
+          ),
+        );
   run.record.blinding = blindingOf(operator?.runsIn ?? "none");
   run.record.statesBefore = (await instance.engine.list(signal)).map(snapshot);
   const harm = scope.use(new Harm(instance, new InjectionJournal(plan.journalPath, deps), run, deps));

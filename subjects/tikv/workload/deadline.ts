@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../../harness/base/clock.ts";
 import { CallError } from "./grpc-call.ts";
 
@@ -16,6 +17,8 @@ export class Deadline implements Disposable {
     this.#endsAt = clock.monotonic() + ms;
     // Not AbortSignal.any: the parent lives as long as the program, and thousands of children pass through here.
     this.#onParent = () => this.#controller.abort(parent.reason);
+    // Hundreds of operations share a parent by design; Node's leak warning starts at ten.
+    setMaxListeners(0, parent, this.#controller.signal);
     if (parent.aborted) this.#onParent();
     else parent.addEventListener("abort", this.#onParent, { once: true });
     clock.sleep(ms, this.#done.signal).then(

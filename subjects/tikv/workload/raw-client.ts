@@ -114,7 +114,7 @@ export class RawClient implements Disposable {
   async #attempt(method: Method, key: Buffer, body: object, number: number, deadline: Deadline): Promise<Attempt> {
     const region = await this.#router.locate(key, deadline.signal);
     const peer = this.#router.peerFor(region);
-    if (number > 0) this.#router.refresh(region);
+    if (number > 1) this.#router.refresh(region);
     if (peer === null) return this.#again("unavailable", true, this.#wait(STORE_UNREACHABLE, number));
     const client = await this.#links.client(peer.store_id, deadline.signal);
     const request = { context: contextOf(region, peer), key, ...body };

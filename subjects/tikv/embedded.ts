@@ -1,0 +1,194 @@
+import path from "node:path";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { LINKS_FILE } from "../../harness/engine/process/paths.ts";
+import type { NodeSpec } from "../../harness/engine/process/spec.ts";
+import type { Component, ComponentInfo, Endpoints } from "../../harness/protocol.ts";
+
+const PD = ["pd0", "pd1", "pd2"] as const;
+const TIKV = ["tikv0", "tikv1", "tikv2"] as const;
+
+const HOST = "127.0.0.1";
+/** Clients' metrics: a port of the instance too, so that Prometheus knows it before the workload runs. */
+const CLIENT = "client";
+
+/** By component, then by service. Names of services as `Endpoints` has them. */
+export const portMapSchema = z.record(z.string(), z.record(z.string(), z.number()));
+export type PortMap = z.output<typeof portMapSchema>;
+
+/** Everything that is decided before the nodes of an embedded cluster start. */
+export interface EmbeddedLayout {
+  readonly stateDir: string;
+  readonly ports: PortMap;
+  readonly timeFactor: number;
+}
+
+const SERVICES: Readonly<Record<string, readonly string[]>> = {
+  ...Object.fromEntries(PD.map((name) => [name, ["client", "peer"]])),
+  ...Object.fromEntries(TIKV.map((name) => [name, ["client", "status"]])),
+  prometheus: ["http"],
+  [CLIENT]: ["metrics"],
+};
+
+/** How many ports an embedded cluster needs. */
+export const PORT_COUNT = Object.values(SERVICES).flat().length;
+
+export const embeddedComponents: readonly ComponentInfo[] = [
+  ...PD.map((name) => ({ component: name as string as Component, role: "pd" })),
+  ...TIKV.map((name) => ({ component: name as string as Component, role: "tikv" })),
+  { component: "prometheus" as Component, role: "metrics" },
+];
+
+/** Deals out ports in order; `given` (`"tikv1.status": 20180`, `"pd0": ...` = its client port) comes first. */
+export function portMap(free: readonly number[], given: Readonly<Record<string, number>> = {}): PortMap {
+  const pool = free.values();
+  return Object.fromEntries(
+    Object.entries(SERVICES).map(([component, services]) => [
+      component,
+      Object.fromEntries(
+        services.map((service, index) => {
+          const next = pool.next().value ?? 0;
+          return [service, given[`${component}.${service}`] ?? (index === 0 ? given[component] : undefined) ?? next];
+        }),
+      ),
+    ]),
+  );
+}
+
+/** Real PD and TiKV are scraped every 15 s by their shipped configuration. */
+export function scrapeIntervalMs(timeFactor: number): number {
+  return Math.max(1_000, Math.round(15 * timeFactor) * 1_000);
+}
+
+/** Host and network are the same here: every node listens on loopback. */
+export function embeddedEndpoints({ ports }: Pick<EmbeddedLayout, "ports">, view: Endpoints["view"]): Endpoints {
+  const at = (component: string, service: string) => addressIn(ports, component, service);
+  const advertised = [...PD, ...TIKV].flatMap((name) => (SERVICES[name] ?? []).map((service) => at(name, service)));
+  return {
+    view,
+    byComponent: {
+      ...Object.fromEntries(
+        PD.map((name) => [name, { client: `http://${at(name, "client")}`, peer: `http://${at(name, "peer")}` }]),
+      ),
+      ...Object.fromEntries(
+        TIKV.map((name) => [name, { client: at(name, "client"), status: `http://${at(name, "status")}` }]),
+      ),
+      prometheus: { http: `http://${at("prometheus", "http")}` },
+    },
+    advertised: Object.fromEntries(advertised.map((address) => [address, address])),
+    prometheusUrl: `http://${at("prometheus", "http")}`,
+  };
+}
+
+export function clientAddress({ ports }: Pick<EmbeddedLayout, "ports">): string {
+  return addressIn(ports, CLIENT, "metrics");
+}
+
+/** Three PD, three TiKV, Prometheus. Flags as in the shipped compose file; paths relative to each node's folder. */
+export function embeddedNodes(layout: EmbeddedLayout): NodeSpec[] {
+  return [
+    ...PD.map((name) => node(layout, name, { role: "pd", image: "pingcap/pd:v8.5.5", argv: pdArgv(layout, name) })),
+    ...TIKV.map((name) =>
+      node(layout, name, { role: "tikv", image: "pingcap/tikv:v8.5.5", argv: tikvArgv(layout, name) }),
+    ),
+    node(layout, "prometheus", {
+      role: "metrics",
+      image: "prom/prometheus:v2.55.1",
+      argv: [
+        program("subjects/common/prometheus/main.ts"),
+        "--config.file=prometheus.yml",
+        `--web.listen-address=${addressIn(layout.ports, "prometheus", "http")}`,
+        "--storage.tsdb.path=data",
+      ],
+    }),
+  ];
+}
+
+/** The scrape configuration, in Prometheus's own format. Targets are shown under the names that dashboards expect. */
+export function prometheusConfig({ ports, timeFactor }: EmbeddedLayout): string {
+  const target = (component: string, service: string, shown: string) => ({
+    targets: [addressIn(ports, component, service)],
+    labels: { instance: shown },
+  });
+  return stringify({
+    global: { scrape_interval: `${scrapeIntervalMs(timeFactor) / 1_000}s` },
+    scrape_configs: [
+      { job_name: "pd", static_configs: PD.map((name) => target(name, "client", `${name}:2379`)) },
+      { job_name: "tikv", static_configs: TIKV.map((name) => target(name, "status", `${name}:20180`)) },
+      { job_name: "client", static_configs: [target(CLIENT, "metrics", "client:9300")] },
+    ],
+  });
+}
+
+export function nodeFolder(stateDir: string, component: string): string {
+  return path.join(stateDir, "nodes", component);
+}
+
+function node(
+  { stateDir, ports, timeFactor }: EmbeddedLayout,
+  component: string,
+  own: Pick<NodeSpec, "role" | "image" | "argv">,
+): NodeSpec {
+  return {
+    component,
+    ...own,
+    env: {
+      NODE_NAME: component,
+      TIME_FACTOR: String(timeFactor),
+      LINK_RULES: path.join(stateDir, LINKS_FILE),
+      NODE_MAP: JSON.stringify(nodeMap(ports)),
+    },
+    cwd: nodeFolder(stateDir, component),
+    restartPolicy: { name: "unless-stopped", max: 0 },
+    stopGraceMs: 30_000,
+    ports: ports[component] ?? {},
+  };
+}
+
+function pdArgv({ ports }: EmbeddedLayout, name: string): string[] {
+  const url = (member: string, service: string) => `http://${addressIn(ports, member, service)}`;
+  return [
+    program("subjects/tikv/stand-in/pd-main.ts"),
+    `--name=${name}`,
+    "--data-dir=data",
+    `--client-urls=${url(name, "client")}`,
+    `--advertise-client-urls=${url(name, "client")}`,
+    `--peer-urls=${url(name, "peer")}`,
+    `--advertise-peer-urls=${url(name, "peer")}`,
+    `--initial-cluster=${PD.map((member) => `${member}=${url(member, "peer")}`).join(",")}`,
+  ];
+}
+
+function tikvArgv({ ports }: EmbeddedLayout, name: string): string[] {
+  const [client, status] = [addressIn(ports, name, "client"), addressIn(ports, name, "status")];
+  return [
+    program("subjects/tikv/stand-in/tikv-main.ts"),
+    `--addr=${client}`,
+    `--advertise-addr=${client}`,
+    `--status-addr=${status}`,
+    `--advertise-status-addr=${status}`,
+    "--data-dir=data",
+    `--pd-endpoints=${PD.map((member) => addressIn(ports, member, "client")).join(",")}`,
+  ];
+}
+
+/** Advertised address -> component, for the link layer's rules. */
+function nodeMap(ports: PortMap): Record<string, string> {
+  return Object.fromEntries(
+    [...PD, ...TIKV].flatMap((name) =>
+      (SERVICES[name] ?? []).map((service) => [addressIn(ports, name, service), name as string]),
+    ),
+  );
+}
+
+function addressIn(ports: PortMap, component: string, service: string): string {
+  const port = ports[component]?.[service];
+  if (port === undefined) throw new RangeError(`no port for ${component}.${service}`);
+  return `${HOST}:${port}`;
+}
+
+const SOURCES = path.resolve(import.meta.dirname, "../..");
+
+function program(file: string): string {
+  return path.join(SOURCES, file);
+}

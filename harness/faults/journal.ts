@@ -20,7 +20,7 @@ export interface JournalEntry {
 
 /**
  * What was, or may have been, done to an instance: an append-only file beside its owner's lock, each line on disk
- * before the act that it announces. A line cut by a crash is the last one and announces nothing that was done.
+ * before the act that it announces. A line that a crash cut announces nothing that was done: the act waits for the line.
  */
 export class InjectionJournal {
   readonly #path: string;
@@ -58,8 +58,10 @@ export class InjectionJournal {
       throw new StoreError(`cannot read the injection journal ${this.#path}`, { cause: error });
     }
     const open = new Map<string, JournalEntry>();
-    for (const [index, raw] of text.split("\n").slice(0, -1).entries()) {
-      const parsed = line.safeParse(JSON.parse(raw));
+    for (const [index, raw] of text.split("\n").entries()) {
+      const value = parseWhole(raw);
+      if (value === undefined) continue;
+      const parsed = line.safeParse(value);
       if (!parsed.success)
         throw new StoreError(
           `injection journal ${this.#path}, line ${index + 1}: ${z.prettifyError(parsed.error)}; heal by hand, then remove the file`,
@@ -74,10 +76,19 @@ export class InjectionJournal {
   async #append({ id, spec }: JournalEntry, what: "intent" | "injected" | "healed"): Promise<void> {
     try {
       await using file = await open(this.#path, "a", 0o600);
-      await file.appendFile(`${JSON.stringify({ id, at: isoTime(this.#clock.now()), what, ...spec })}\n`);
+      // The line break comes first too, so that a cut line before it stays alone.
+      await file.appendFile(`\n${JSON.stringify({ id, at: isoTime(this.#clock.now()), what, ...spec })}\n`);
       await file.datasync();
     } catch (error) {
       throw new StoreError(`cannot write the injection journal ${this.#path}; nothing was done`, { cause: error });
     }
+  }
+}
+
+function parseWhole(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    return undefined;
   }
 }

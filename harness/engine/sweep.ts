@@ -16,7 +16,7 @@ export interface FoundInstance {
 export interface InstanceKeeper {
   isUp(found: FoundInstance, signal: AbortSignal): Promise<boolean>;
   /** Ends all that belongs to it, whatever state it is in. Must not touch anything else. */
-  tearDown(found: FoundInstance, signal: AbortSignal): Promise<void>;
+  tearDown(found: FoundInstance, signal: AbortSignal, clock: Clock): Promise<void>;
 }
 
 export interface SweepOptions {
@@ -80,7 +80,11 @@ async function sweepOne(
   }
 }
 
-async function cleanUp(found: FoundInstance, { keepers, heal }: SweepOptions, signal: AbortSignal): Promise<Outcome> {
+async function cleanUp(
+  found: FoundInstance,
+  { keepers, heal, clock }: SweepOptions,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const kind = found.record?.kind ?? "process";
   const keeper = keepers[kind];
   if (keeper === undefined) return { outcome: "skipped", why: `there is no ${kind} engine here` };
@@ -88,7 +92,7 @@ async function cleanUp(found: FoundInstance, { keepers, heal }: SweepOptions, si
     await heal(found, signal);
     return { outcome: "kept", why: "it was started to stay" };
   }
-  await keeper.tearDown(found, signal);
+  await keeper.tearDown(found, signal, clock);
   rmSync(found.paths.dir, { recursive: true, force: true });
   return { outcome: "removed", why: "its owner is gone" };
 }

@@ -3,7 +3,8 @@ import path from "node:path";
 import { isoTime } from "../../harness/base/clock.ts";
 import { HarnessError } from "../../harness/base/errors.ts";
 import { readInstance, writeInstance, type InstanceRecord } from "../../harness/engine/instances.ts";
-import { openOwnerEngine } from "../../harness/engine/process/client.ts";
+import { openOwnerEngine, type ProcessOwnerEngine } from "../../harness/engine/process/client.ts";
+import { processKeeper } from "../../harness/engine/process/keeper.ts";
 import { freePortBlock, requireFree } from "../../harness/engine/process/ports.ts";
 import { startSupervisor } from "../../harness/engine/process/start-supervisor.ts";
 import type { DeployOptions, Deps } from "../../harness/protocol.ts";
@@ -53,6 +54,15 @@ export async function deployEmbedded(
       if (!lostRace) throw error;
     }
   }
+}
+
+/** What a sweep does with embedded clusters whose owner is gone. */
+export const embeddedKeeper = processKeeper;
+
+/** The owner's engine of a recorded cluster, e.g. to heal it; does not keep it alive. */
+export function openEmbeddedOwner(record: InstanceRecord, signal: AbortSignal): Promise<ProcessOwnerEngine> {
+  if (record.sockets === null) throw new HarnessError("not-found", `instance ${record.id} was never started`);
+  return openOwnerEngine({ socketPath: record.sockets.owner, hold: false }, signal);
 }
 
 /**

@@ -1,7 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import type { Clock } from "../../base/clock.ts";
 import { waitFor } from "../../base/wait.ts";
 import type { FoundInstance, InstanceKeeper } from "../sweep.ts";
 import { isAlive, signalSame, type ProcessIdentity } from "./identity.ts";
@@ -14,28 +13,26 @@ const pidsSchema = z.object({ supervisor: identity.nullable(), nodes: z.array(id
 const GONE_WITHIN_MS = 5_000;
 
 /** Sweeps instances of the process engine, by pid and start time: a number that was given to a stranger is not hit. */
-export function processKeeper(clock: Clock): InstanceKeeper {
-  return {
-    isUp: async ({ paths }) => {
-      const { supervisor } = readPids(paths.dir);
-      return supervisor !== null && isAlive(supervisor);
-    },
-    async tearDown(found, signal) {
-      const { supervisor, nodes } = readPids(found.paths.dir);
-      const all = supervisor === null ? nodes : [supervisor, ...nodes];
-      // The supervisor first: it would start nodes again.
-      for (const each of all) signalSame(each, "SIGKILL");
-      await waitFor(() => !all.some(isAlive), {
-        clock,
-        timeoutMs: GONE_WITHIN_MS,
-        everyMs: 20,
-        what: `the processes of instance ${found.id} to end`,
-        signal,
-      });
-      removeSockets(found);
-    },
-  };
-}
+export const processKeeper: InstanceKeeper = {
+  isUp: async ({ paths }) => {
+    const { supervisor } = readPids(paths.dir);
+    return supervisor !== null && isAlive(supervisor);
+  },
+  async tearDown(found, signal, clock) {
+    const { supervisor, nodes } = readPids(found.paths.dir);
+    const all = supervisor === null ? nodes : [supervisor, ...nodes];
+    // The supervisor first: it would start nodes again.
+    for (const each of all) signalSame(each, "SIGKILL");
+    await waitFor(() => !all.some(isAlive), {
+      clock,
+      timeoutMs: GONE_WITHIN_MS,
+      everyMs: 20,
+      what: `the processes of instance ${found.id} to end`,
+      signal,
+    });
+    removeSockets(found);
+  },
+};
 
 function readPids(dir: string): { supervisor: ProcessIdentity | null; nodes: ProcessIdentity[] } {
   try {

@@ -1,8 +1,12 @@
 import type { Clock } from "../harness/base/clock.ts";
-import { HarnessError } from "../harness/base/errors.ts";
 import type { Ids } from "../harness/base/ids.ts";
 import type { Log } from "../harness/base/log.ts";
+import { Desk } from "./desk.ts";
+import { Queue } from "./queue.ts";
+import { Sessions } from "./sessions.ts";
+import { TicketFile } from "./ticket-file.ts";
 import type { Tickets } from "./types.ts";
+import { Violations } from "./violations.ts";
 
 export interface TicketOptions {
   readonly clock: Clock;
@@ -14,11 +18,47 @@ export interface TicketOptions {
   readonly verifyMs?: number;
   /** How long an operation waits for other writers before `tickets-locked`. Default 5 s. */
   readonly lockTimeoutMs?: number;
-  /** For looking only: nothing is created or migrated, every change throws `tickets-readonly`. */
-  readonly readOnly?: boolean;
 }
 
+const DEFAULTS = { maxAttempts: 3, verifyMs: 30_000, lockTimeoutMs: 5_000 };
+const ACT_MARGIN_MS = 100;
+
 /** Opens the file, makes folder (0700) and file (0600) when missing, and brings an older file up to date. */
-export async function openTickets(_path: string, _options: TicketOptions): Promise<Tickets> {
-  throw new HarnessError("internal", "not there yet");
+export async function openTickets(path: string, options: TicketOptions): Promise<Tickets> {
+  const settings = { ...DEFAULTS, ...options };
+  const file = await TicketFile.open(path, settings);
+  const queue = new Queue(file, settings);
+  const sessions = new Sessions(file, queue, settings.ids);
+  const violations = new Violations(file, settings.ids, settings.maxAttempts);
+  const desk = new Desk(file, violations);
+  return {
+    path,
+    reportViolation: (report) => violations.report(report),
+    resolveVerified: (id) => violations.resolveVerified(id),
+    unresolved: (instance) => violations.unresolved(instance),
+    beat: (beat) => violations.beat(beat),
+    endBeat: (monitor) => violations.endBeat(monitor),
+    monitors: () => violations.monitors(),
+    claimNext: (request) => queue.claimNext(request),
+    renew: (incident, leaseMs) => queue.renew(incident, leaseMs),
+    refresh: (incident) => queue.refresh(incident),
+    assertHeld: (claim, marginMs = ACT_MARGIN_MS) => queue.assertHeld(claim, marginMs),
+    release: (claim, end) => queue.release(claim, end),
+    complete: (claim, completion) => queue.complete(claim, completion),
+    startSession: (incident, start) => sessions.start(incident, start),
+    log: (sessionId, entry) => sessions.log(sessionId, entry),
+    endSession: (sessionId, end) => sessions.end(sessionId, end),
+    listSessions: (filter = {}) => sessions.list(filter),
+    session: (sessionId) => sessions.get(sessionId),
+    logEntries: (sessionId, afterId = 0) => sessions.entries(sessionId, afterId),
+    usageOf: (ticketId) => sessions.usageOf(ticketId),
+    list: (filter = {}) => desk.list(filter),
+    get: (id) => desk.get(id),
+    create: (made) => desk.create(made),
+    hold: (id) => desk.hold(id),
+    unhold: (id) => desk.unhold(id),
+    resolve: (id) => desk.resolve(id),
+    reopen: (id) => desk.reopen(id),
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  };
 }

@@ -66,3 +66,16 @@ export const TRANSITIONS: readonly Transition[] = [
   { event: "reopen", from: "diagnosed", to: "open", by: "person", when: "always" },
   { event: "reopen", from: "resolved", to: "open", by: "person", when: "no other ticket of its key is unresolved" },
 ];
+
+/** The statuses that `event` may start from, as an SQL list: what the table does not allow, no statement does. */
+export function sqlFrom(event: TransitionEvent): string {
+  const from = TRANSITIONS.filter((t) => t.event === event && t.from !== null).map((t) => `'${t.from}'`);
+  return `(${from.join(", ")})`;
+}
+
+/** The one status that `event` leads to from an existing ticket. @throws RangeError when the table names several. */
+export function sqlTo(event: TransitionEvent): string {
+  const to = [...new Set(TRANSITIONS.filter((t) => t.event === event && t.from !== null).map((t) => t.to))];
+  if (to.length !== 1) throw new RangeError(`${event} leads to ${to.length} statuses`);
+  return `'${to[0]}'`;
+}

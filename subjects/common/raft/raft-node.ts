@@ -166,13 +166,12 @@ export class RaftNode {
   tick(): void {
     this.#electionElapsed++;
     if (this.#role === "leader") return this.#tickLeader();
-    if (this.#electionElapsed >= this.#patience && this.#voters.has(this.id)) this.campaign();
+    if (this.#electionElapsed >= this.#patience) this.campaign();
   }
 
   /** Stands for election now instead of waiting for the time-out. No effect on a leader or a non-voter. */
   campaign(): void {
-    if (this.#role === "leader" || !this.#voters.has(this.id)) return;
-    this.#startElection("pre-candidate", 0);
+    if (this.#mayStand) this.#startElection("pre-candidate", 0);
   }
 
   /** @returns where the entry will stand if it is committed, or null when this member does not lead (firmly enough). */
@@ -334,7 +333,7 @@ export class RaftNode {
     if (this.#asksVote(message)) return this.#onVote(message);
     if (this.#isFromLeader(message)) return this.#onLeader(message);
     if (message.type === "timeout-now") {
-      if (this.#voters.has(this.id) && !this.isLeader) this.#startElection("candidate", 1);
+      if (this.#mayStand) this.#startElection("candidate", 1);
     } else if (message.type === "append-reply" || message.type === "heartbeat-reply") this.#onFollower(message);
     else this.#onVoteReply(message);
   }
@@ -446,6 +445,12 @@ export class RaftNode {
   }
 
   // ---------------------------------------------------------------------------------------------- elections
+
+  /** Not under a configuration that is known to be outdated. */
+  get #mayStand(): boolean {
+    const { delivered, commit } = this.#log;
+    return !this.isLeader && this.#voters.has(this.id) && this.#firstConf(delivered + 1, commit) === null;
+  }
 
   #resetElection(): void {
     this.#electionElapsed = 0;

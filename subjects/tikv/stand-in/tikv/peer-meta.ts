@@ -1,0 +1,19 @@
+import { ByteReader, ByteWriter } from "../../../common/raft/index.ts";
+
+/** What a store remembers about a region beside its log. */
+export type PeerMeta =
+  | { readonly kind: "peer"; readonly peerId: number }
+  /** Was a member up to this configuration: messages to it are late. */
+  | { readonly kind: "tombstone"; readonly peerId: number; readonly confVer: number };
+
+export function encodePeerMeta(meta: PeerMeta): Buffer {
+  const writer = new ByteWriter().byte(meta.kind === "peer" ? 0 : 1).number(meta.peerId);
+  return writer.number(meta.kind === "peer" ? 0 : meta.confVer).done();
+}
+
+export function decodePeerMeta(bytes: Buffer): PeerMeta {
+  const reader = new ByteReader(bytes);
+  const kind = reader.byte();
+  const [peerId, confVer] = [reader.number(), reader.number()];
+  return kind === 0 ? { kind: "peer", peerId } : { kind: "tombstone", peerId, confVer };
+}

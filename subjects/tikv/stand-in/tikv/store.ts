@@ -1,0 +1,279 @@
+import type { Clock } from "../../../../harness/base/clock.ts";
+import type { Random } from "../../../../harness/base/random.ts";
+import {
+  emptyMember,
+  newGroup,
+  RaftRunner,
+  type GroupImage,
+  type RaftMessage,
+  type RaftStorage,
+  type Restored,
+} from "../../../common/raft/index.ts";
+import type { NodeLog } from "../node-log.ts";
+import { decodePeerMeta, encodePeerMeta } from "./peer-meta.ts";
+import type { RaftFrame } from "./raft-frame.ts";
+import { RegionPeer, type PeerHost } from "./region-peer.ts";
+import { RegionState, type SplitOff } from "./region-state.ts";
+import { peerOn, regionHolds, regionsOverlap, type Peer, type Region } from "./region.ts";
+
+export interface StoreOptions {
+  readonly storeId: number;
+  readonly storage: RaftStorage;
+  readonly found: ReadonlyMap<number, GroupImage>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: NodeLog;
+  /** Towards another store; may lose it. */
+  send(storeId: number, frame: RaftFrame): void;
+  /** A region that this store leads should be reported to PD. */
+  onChanged(peer: RegionPeer, what: Parameters<PeerHost["onChanged"]>[1]): void;
+  /** This store led the parent when it split. */
+  onSplit(regions: readonly Region[]): void;
+  onFatal(error: unknown): void;
+  onWrite(seconds: number): void;
+}
+
+const MAX_EARLY_VOTES = 64;
+
+/** All replicas of one store: made, fed with messages and ticks, split and destroyed here. */
+export class Store implements PeerHost {
+  readonly storeId: number;
+  readonly clock: Clock;
+  readonly log: NodeLog;
+  readonly #options: StoreOptions;
+  readonly #runner: RaftRunner;
+  readonly #peers = new Map<number, RegionPeer>();
+  readonly #tombstones = new Map<number, { readonly peerId: number; readonly confVer: number }>();
+  /** Votes asked for by regions that a split will make here any moment. */
+  #earlyVotes: RaftFrame[] = [];
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    ({ storeId: this.storeId, clock: this.clock, log: this.log } = options);
+    this.#runner = new RaftRunner({
+      storage: options.storage,
+      onFatal: options.onFatal,
+      onWrite: options.onWrite,
+      otherImages: () => this.#tombstoneImages(),
+    });
+    for (const image of options.found.values()) this.#restore(image);
+  }
+
+  get peers(): Iterable<RegionPeer> {
+    return this.#peers.values();
+  }
+
+  peer(regionId: number): RegionPeer | undefined {
+    return this.#peers.get(regionId);
+  }
+
+  /** This region and the one before it: what a client with an old epoch most likely lacks. */
+  around(region: Region): Region[] {
+    const before = [...this.#peers.values()].find(
+      (peer) => peer.region?.endKey === region.startKey && region.startKey !== "",
+    );
+    return before?.region ? [region, before.region] : [region];
+  }
+
+  regionOf(key: string): RegionPeer | undefined {
+    return [...this.#peers.values()].find((peer) => peer.region !== null && regionHolds(peer.region, key));
+  }
+
+  /** The first region of a cluster; resolves when it is on disk. It elects itself at once. */
+  async createFirst(region: Region): Promise<void> {
+    await this.#create(new RegionState(region), true);
+  }
+
+  /** Takes back what `createFirst` made, because another store was first. */
+  async forget(regionId: number): Promise<void> {
+    this.#drop(regionId);
+    await this.#runner.write({ group: regionId, removed: true });
+  }
+
+  tick(): void {
+    for (const peer of this.#peers.values()) {
+      peer.node.tick();
+      peer.noticeFollowers();
+      this.#runner.wake(peer.id);
+    }
+  }
+
+  unreachable(storeId: number): void {
+    for (const peer of this.#peers.values()) {
+      const there = peer.region && peerOn(peer.region, storeId);
+      if (there) peer.node.reportUnreachable(there.id);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#runner.stop();
+    for (const peer of this.#peers.values()) peer.failWaiting();
+  }
+
+  // ---------------------------------------------------------------------------------------------- messages
+
+  receive(frame: RaftFrame): void {
+    if (frame.to.storeId !== this.storeId) return;
+    const peer = this.#addressee(frame);
+    if (peer === null) return;
+    if (frame.message === null) return this.#onGc(peer, frame);
+    if (this.#isFormerMember(peer, frame)) return this.#tellGone(peer, frame);
+    if (frame.message.type === "snapshot" && this.#overlaps(frame)) return;
+    peer.heard(frame.from);
+    peer.node.step(frame.message);
+    this.#runner.wake(peer.id);
+  }
+
+  #addressee(frame: RaftFrame): RegionPeer | null {
+    const peer = this.#peers.get(frame.regionId);
+    if (peer !== undefined && frame.to.id === peer.peerId) return peer;
+    if (peer !== undefined && frame.to.id < peer.peerId) return null;
+    // Removed and added again under a new id while this store was away.
+    if (peer !== undefined) this.#destroy(peer, frame.epoch.confVer);
+    const type = frame.message?.type;
+    const tombstone = this.#tombstones.get(frame.regionId);
+    if (tombstone !== undefined && frame.to.id <= tombstone.peerId) return null;
+    if (type === "vote" || type === "pre-vote") {
+      this.#earlyVotes = [...this.#earlyVotes, frame].slice(-MAX_EARLY_VOTES);
+      return null;
+    }
+    if ((type !== "append" && type !== "heartbeat" && type !== "snapshot") || this.#overlaps(frame)) return null;
+    return this.#createEmpty(frame);
+  }
+
+  /** Until the split that made the region has been applied here, its range still belongs to the parent. */
+  #overlaps(frame: RaftFrame): boolean {
+    return [...this.#peers.values()].some(
+      (peer) => peer.id !== frame.regionId && peer.region !== null && regionsOverlap(peer.region, frame),
+    );
+  }
+
+  #isFormerMember(peer: RegionPeer, { from, epoch }: RaftFrame): boolean {
+    const { region } = peer;
+    return region !== null && epoch.confVer < region.epoch.confVer && !region.peers.some(({ id }) => id === from.id);
+  }
+
+  #tellGone(peer: RegionPeer, frame: RaftFrame): void {
+    const { region } = peer;
+    if (region === null) return;
+    this.log.info("peer.rs:2980", "raft message is stale, tell to gc", {
+      region_id: region.id,
+      from_peer: frame.from.id,
+      msg_type: frame.message?.type ?? "",
+    });
+    const { epoch, startKey, endKey } = region;
+    const back = { regionId: region.id, from: frame.to, to: frame.from, epoch, startKey, endKey, message: null };
+    this.#options.send(frame.from.storeId, back);
+  }
+
+  #onGc(peer: RegionPeer, { epoch }: RaftFrame): void {
+    if (peer.region !== null && epoch.confVer > peer.region.epoch.confVer) this.#destroy(peer, epoch.confVer);
+  }
+
+  // ---------------------------------------------------------------------------------------------- PeerHost
+
+  send(peer: RegionPeer, messages: readonly RaftMessage[]): void {
+    const { region } = peer;
+    const own = region?.peers.find(({ id }) => id === peer.peerId);
+    const from: Peer = own ?? { id: peer.peerId, storeId: this.storeId, role: "voter" };
+    for (const message of messages) {
+      const to = peer.peer(message.to);
+      if (to === undefined) continue;
+      const epoch = region?.epoch ?? { confVer: 0, version: 0 };
+      const [startKey, endKey] = [region?.startKey ?? "", region?.endKey ?? ""];
+      this.#options.send(to.storeId, { regionId: peer.id, from, to, epoch, startKey, endKey, message });
+    }
+  }
+
+  onSplit(parent: RegionPeer, parts: readonly SplitOff[]): void {
+    for (const { region, values } of parts) void this.#create(new RegionState(region, values), parent.isLeader);
+    if (parent.isLeader)
+      this.#options.onSplit([...parts.map(({ region }) => region), ...(parent.region ? [parent.region] : [])]);
+    this.onChanged(parent, "range");
+    const votes = this.#earlyVotes;
+    this.#earlyVotes = [];
+    for (const frame of votes) this.receive(frame);
+  }
+
+  onChanged(peer: RegionPeer, what: Parameters<PeerHost["onChanged"]>[1]): void {
+    if (peer.isLeader) this.#options.onChanged(peer, what);
+  }
+
+  onRemoved(peer: RegionPeer): void {
+    this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
+  }
+
+  wake(regionId: number): void {
+    this.#runner.wake(regionId);
+  }
+
+  // ---------------------------------------------------------------------------------------------- life of a peer
+
+  #add(regionId: number, peerId: number, restored: Restored, state: RegionState | null): RegionPeer {
+    const random = this.#options.random.fork(`${regionId}/${peerId}`);
+    const peer = new RegionPeer({ regionId, peerId, restored, state, host: this, random });
+    this.#peers.set(regionId, peer);
+    this.#runner.add(peer);
+    return peer;
+  }
+
+  async #create(state: RegionState, campaign: boolean): Promise<void> {
+    const { region } = state;
+    const own = peerOn(region, this.storeId);
+    const existing = this.#peers.get(region.id);
+    // After a restart the parent's log is applied again, and what it split off is here already.
+    if (own === undefined || existing?.initialized === true || this.#tombstones.has(region.id)) return;
+    const ids = (role: Peer["role"]): number[] => region.peers.filter((peer) => peer.role === role).map(({ id }) => id);
+    const group = newGroup({ voters: ids("voter"), learners: ids("learner") }, state.toBytes());
+    const meta = encodePeerMeta({ kind: "peer", peerId: own.id });
+    const written = this.#runner.write({ group: region.id, ...group, meta });
+    const peer = this.#add(region.id, own.id, group, state);
+    if (campaign) peer.node.campaign();
+    this.#runner.wake(region.id);
+    await written;
+  }
+
+  #createEmpty({ regionId, from, to }: RaftFrame): RegionPeer {
+    const meta = encodePeerMeta({ kind: "peer", peerId: to.id });
+    void this.#runner.write({ group: regionId, meta });
+    this.log.info("peer.rs:1160", "replicate peer", {
+      region_id: regionId,
+      peer_id: to.id,
+      create_by_peer_store_id: from.storeId,
+    });
+    return this.#add(regionId, to.id, emptyMember(), null);
+  }
+
+  #restore({ group, meta, snapshot, hardState, entries }: GroupImage): void {
+    const known = meta === null ? null : decodePeerMeta(meta);
+    if (known === null) return;
+    if (known.kind === "tombstone") this.#tombstones.set(group, known);
+    else if (snapshot === null) this.#add(group, known.peerId, { ...emptyMember(), hardState }, null);
+    else this.#add(group, known.peerId, { hardState, snapshot, entries }, RegionState.fromBytes(snapshot.data));
+  }
+
+  #drop(regionId: number): void {
+    this.#peers.get(regionId)?.close();
+    this.#peers.delete(regionId);
+    this.#runner.remove(regionId);
+  }
+
+  #destroy(peer: RegionPeer, confVer: number): void {
+    this.log.info("peer.rs:1440", "begin to destroy peer", { region_id: peer.id, peer_id: peer.peerId });
+    this.#drop(peer.id);
+    this.#tombstones.set(peer.id, { peerId: peer.peerId, confVer });
+    const meta = encodePeerMeta({ kind: "tombstone", peerId: peer.peerId, confVer });
+    void this.#runner.write({ group: peer.id, removed: true, meta });
+  }
+
+  #tombstoneImages(): GroupImage[] {
+    const gone = [...this.#tombstones].filter(([regionId]) => !this.#peers.has(regionId));
+    return gone.map(([group, { peerId, confVer }]) => ({
+      group,
+      hardState: { term: 0, vote: 0, commit: 0 },
+      snapshot: null,
+      entries: [],
+      meta: encodePeerMeta({ kind: "tombstone", peerId, confVer }),
+    }));
+  }
+}

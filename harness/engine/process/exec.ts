@@ -23,7 +23,8 @@ export async function execProgram(
   signal: AbortSignal,
 ): Promise<ExecResult> {
   const [name = "", ...args] = argv;
-  const script = spec.programs[name.replace(/^\//, "")];
+  // A plain object's own keys only: "constructor" is no program.
+  const script = new Map(Object.entries(spec.programs)).get(name.replace(/^\//, ""));
   if (script === undefined) throw unknownProgram(spec, name);
   const child = spawn(process.execPath, [...script, ...args], {
     cwd: spec.cwd,

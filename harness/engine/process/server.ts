@@ -114,7 +114,7 @@ export async function serve(
   options: { readonly path: string; readonly ownership: Ownership | null },
 ): Promise<Server> {
   const { ownership } = options;
-  const verbs = ownership === null ? ENGINE_VERBS : ownerVerbs(ownership);
+  const verbs = new Map(Object.entries(ownership === null ? ENGINE_VERBS : ownerVerbs(ownership)));
   const view: View = ownership === null ? "operator" : "owner";
   const server = createServer((request, response) => {
     const name = (request.url ?? "").slice(1);
@@ -122,7 +122,7 @@ export async function serve(
     if (request.method === "GET" && name === "hold" && ownership !== null) return holdOn(ownership, response);
     const closed = new AbortController();
     response.on("close", () => closed.abort(new EngineError("timeout", "the caller has gone")));
-    void answer(verbs[name], request, response, { supervisor, view, signal: closed.signal });
+    void answer(verbs.get(name), request, response, { supervisor, view, signal: closed.signal });
   });
   // An event stream is silent for as long as nothing happens.
   server.requestTimeout = 0;

@@ -11,6 +11,26 @@ export interface CommandEntry {
 /** Every command of `lab`, in the order of `--help`. One line each. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "demo",
+    summary: "the whole path in half a minute, on this machine",
+    load: async (io) => (await import("./demo.ts")).demoCommand(io),
+  },
+  {
+    name: "run",
+    summary: "one trial of a scenario",
+    load: async (io) => (await import("./run.ts")).runCommand(io),
+  },
+  {
+    name: "scenario",
+    summary: "scenarios: list, show, new, validate",
+    load: async (io) => (await import("./scenario.ts")).scenarioCommand(io),
+  },
+  {
+    name: "subject",
+    summary: "a running cluster of your own: up, down, status, endpoints",
+    load: async (io) => (await import("./subject.ts")).subjectCommand(io),
+  },
+  {
     name: "ticket",
     summary: "tickets: create, list, show, resolve, hold, unhold, reopen",
     load: async (io) => (await import("./ticket.ts")).ticketCommand(io),
@@ -19,5 +39,15 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "session",
     summary: "operators' sessions: list, show",
     load: async (io) => (await import("./session.ts")).sessionCommand(io),
+  },
+  {
+    name: "heal",
+    summary: "undo what a killed run left behind",
+    load: async (io) => (await import("./heal.ts")).healCommand(io),
+  },
+  {
+    name: "doctor",
+    summary: "what this machine can run, and what is missing",
+    load: async (io) => (await import("./doctor.ts")).doctorCommand(io),
   },
 ];

@@ -28,11 +28,11 @@ export interface OperatorExit {
   readonly error: string | null;
 }
 
-/** Starts an operator on a ticket file. */
+/** Starts an operator on a ticket file. `victims` is for the oracle alone: it never reaches another process. */
 export type OperatorLauncher = (
   variant: OperatorVariant,
   instance: SubjectInstance,
-  files: { readonly tickets: string; readonly log: string },
+  given: { readonly tickets: string; readonly log: string; victims(): readonly string[] },
   signal: AbortSignal,
 ) => Promise<OperatorRun>;
 
@@ -62,13 +62,13 @@ export function childProcessLauncher(deps: {
   readonly env: Readonly<Record<string, string | undefined>>;
 }): OperatorLauncher {
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
-  return async (variant, instance, files, signal) => {
+  return async (variant, instance, given, signal) => {
     signal.throwIfAborted();
-    const log = createWriteStream(files.log, { flags: "a" });
+    const log = createWriteStream(given.log, { flags: "a" });
     const passed = Object.fromEntries(
       PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
     );
-    const child = spawn(process.execPath, [program, files.tickets, "--once"], {
+    const child = spawn(process.execPath, [program, given.tickets, "--once"], {
       env: { ...passed, ...operatorEnvironment(variant, instance, "host") },
       cwd: "/",
       stdio: ["ignore", "pipe", "pipe"],

@@ -1,4 +1,6 @@
 import { errorText, HarnessError } from "../base/errors.ts";
+import { clientView } from "../checkers/client-view.ts";
+import { checkIntegrity } from "../checkers/integrity.ts";
 import { InjectionJournal } from "../faults/journal.ts";
 import type { ContainerState, Deps, Judgement, SubjectInstance, TrialEvent, Workload } from "../protocol.ts";
 import { RunFolder } from "../store/run-folder.ts";
@@ -11,7 +13,6 @@ import { chooseComponent, Harm } from "./harm.ts";
 import { HistoryDrain } from "./history.ts";
 import { describePredicate } from "./hypothesis.ts";
 import { IncidentFollower } from "./incident-follower.ts";
-import { judgeHistory } from "./integrity.ts";
 import type { OperatorLauncher, OperatorRun } from "./operator-run.ts";
 import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
@@ -120,7 +121,11 @@ async function withSubject(
           await parts.launch(
             plan.variant,
             instance,
-            { tickets: ticketsPath, log: run.folder.file("operator.jsonl") },
+            {
+              tickets: ticketsPath,
+              log: run.folder.file("operator.jsonl"),
+              victims: () => run.record.injections.map(({ target }) => target),
+            },
             signal,
           ),
         );
@@ -224,8 +229,10 @@ async function checkData(run: Recorder, workload: Workload, history: HistoryDrai
   await workload.stop(signal);
   await history.finish();
   const final = await workload.readBack({ timeoutMs: READ_BACK_TIMEOUT_MS }, signal);
-  Object.assign(run.record, judgeHistory(history.operations, final, run.sinceMs(0), CLIENT_TARGET));
-  if (run.record.clients?.firstBreachMs != null) run.mark("breachMs", run.record.clients.firstBreachMs);
+  run.record.integrity = checkIntegrity(history.operations, final);
+  const { slices: _, ...clients } = clientView(history.operations, { ...CLIENT_TARGET, zeroMs: -run.sinceMs(0) });
+  run.record.clients = clients;
+  if (clients.firstBreachMs !== null) run.mark("breachMs", clients.firstBreachMs);
   await run.folder.save(run.record);
 }
 

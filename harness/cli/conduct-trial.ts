@@ -1,0 +1,127 @@
+import { relative, resolve } from "node:path";
+import { isoTime } from "../base/clock.ts";
+import { HarnessError } from "../base/errors.ts";
+import { seededRandom } from "../base/random.ts";
+import type { TrialEvent } from "../protocol.ts";
+import type { TrialRecord } from "../store/record.ts";
+import { readBaseline } from "../trial/baseline-file.ts";
+import type { TrialPlan } from "../trial/plan.ts";
+import { runTrial } from "../trial/run-trial.ts";
+import { canDraw, liveView, type View } from "../view/live-view.ts";
+import { plainLine } from "../view/plain-lines.ts";
+import { SCRIPTED_NOTICE, story } from "../view/story.ts";
+import { EXIT } from "./exit-codes.ts";
+import type { CliIo } from "./io.ts";
+import { BASELINE_DIR, newInstance, sweep } from "./subjects.ts";
+import { packageVersion } from "./package-version.ts";
+import type { TrialRequest } from "./trial-request.ts";
+import type { OperatorName } from "./trial-options.ts";
+import { trialParts } from "./trial-parts.ts";
+
+const MONITOR_INTERVAL_MS = 500;
+const NEXT: Readonly<Record<string, string>> = { "tikv/store-kill": "npx lab run tikv/store-hang" };
+
+/** One trial from flags to verdict on the screen. Sets the exit code; 0 only for a pass. */
+export async function conductTrial(request: TrialRequest, io: CliIo): Promise<TrialRecord> {
+  const { flags, scenario } = request;
+  const seed = flags.seed ?? seededRandom(io.deps.ids.hex(8)).int(1_000_000);
+  const quiet = flags.json === true;
+  const say = (text: string) => (quiet ? io.err(text) : io.out(text));
+  await announce(request, io, say);
+  for (const { id, outcome, why } of await sweep(io, "sweep before a trial"))
+    if (outcome === "removed" || outcome === "failed") say(`left over ${id}: ${outcome} (${why})\n`);
+  using instance = newInstance(io, `${scenario.id}, seed ${seed}`);
+  const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
+  const deps = { ...io.deps, random: seededRandom(seed), log: io.deps.log.child({ trial: plan.id }) };
+  let record: TrialRecord;
+  {
+    await using view = viewFor(request, seed, io, quiet);
+    const parts = await trialParts(request, plan, instance.paths.dir, { ...io, deps }, (event) => view.show(event));
+    try {
+      record = await runTrial(plan, parts, deps, io.signal);
+    } catch (error) {
+      if (io.signal.aborted) say("interrupted: everything was healed and stopped; the trial counts as void\n");
+      throw error;
+    }
+  }
+  const folder = relative(io.cwd, plan.folderPath) || ".";
+  if (quiet) io.out(`${JSON.stringify(record)}\n`);
+  else io.out(`\n${story(record, { folder, next: NEXT[scenario.id] ?? null })}`);
+  io.setExitCode(exitCodeFor(record));
+  return record;
+}
+
+function exitCodeFor({ status, grade }: TrialRecord): number {
+  if (status === "void") return EXIT.void;
+  return grade?.verdict === "pass" ? EXIT.ok : EXIT.notPassed;
+}
+
+async function announce(
+  { flags, mode, scenario }: TrialRequest,
+  io: CliIo,
+  say: (text: string) => void,
+): Promise<void> {
+  if (flags.operator === "claude") {
+    const { DEFAULT_MODEL } = await import("../agent/operators/claude-models.ts");
+    say(`model ${flags.model ?? DEFAULT_MODEL}, stops at USD ${flags.maxUsd ?? 2}\n`);
+  } else say(`${SCRIPTED_NOTICE}\n`);
+  say(`${scenario.id}: ${scenario.title}; safety mode ${mode}\n`);
+}
+
+function planOf(
+  request: TrialRequest,
+  seed: number,
+  instance: TrialPlan["instance"],
+  journalPath: string,
+  io: CliIo,
+): TrialPlan {
+  const { scenario, engine, flags, mode, db } = request;
+  const timeFactor = flags.timeFactor ?? 1;
+  const stamp = isoTime(io.deps.clock.now()).slice(0, 19).replaceAll(":", "").replace("T", "-");
+  const id = `${stamp}-${scenario.id.replace("/", "--")}-${flags.operator}-${io.deps.ids.hex(2)}`;
+  if (engine === "docker" && timeFactor !== 1)
+    throw new HarnessError("usage", "--time-factor scales the embedded stand-ins; on Docker it is always 1");
+  return {
+    id,
+    scenario,
+    seed,
+    engine,
+    timeFactor,
+    variant: {
+      name: flags.operator,
+      mode,
+      model: flags.model ?? null,
+      usdCap: flags.maxUsd ?? null,
+      runbookDirs: (flags.runbooks ?? []).map((folder) => resolve(io.cwd, folder)),
+    },
+    scripted: isScripted(flags.operator),
+    notice: isScripted(flags.operator) ? SCRIPTED_NOTICE : null,
+    instance,
+    journalPath,
+    folderPath: resolve(io.cwd, flags.runs, id),
+    ticketsPath: db === undefined ? null : resolve(io.cwd, db),
+    monitorIntervalMs: MONITOR_INTERVAL_MS,
+    baselineFor: async (key) =>
+      flags.baseline === "none"
+        ? null
+        : await readBaseline(BASELINE_DIR, { scenario: scenario.id, engine, timeFactor }, key),
+    labVersion: packageVersion(),
+  };
+}
+
+const isScripted = (operator: OperatorName): boolean => operator !== "claude";
+
+function viewFor({ scenario, flags }: TrialRequest, seed: number, io: CliIo, quiet: boolean): View {
+  if (!quiet && io.stdoutIsTty && canDraw(process.stdout)) {
+    const notice = isScripted(flags.operator) ? SCRIPTED_NOTICE : null;
+    return liveView({ title: "agent lab", scenario: scenario.id, seed, notice }, process.stdout, io.deps.clock);
+  }
+  const write = quiet ? io.err : io.out;
+  return {
+    show(event: TrialEvent) {
+      const line = plainLine(event);
+      if (line !== null) write(`${line}\n`);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,81 @@
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { HarnessError } from "../base/errors.ts";
+import type { SafetyMode } from "../protocol.ts";
+import type { CliIo } from "./io.ts";
+
+/** What `--operator` takes; `oracle` knows the answer and is for checking scenarios. */
+export const OPERATORS = ["runbook", "claude", "noop", "restart-everything", "oracle"] as const;
+export type OperatorName = (typeof OPERATORS)[number];
+
+export interface TrialFlags {
+  readonly seed?: number;
+  readonly engine: "auto" | "process" | "docker";
+  readonly operator: OperatorName;
+  readonly model?: string;
+  readonly maxUsd?: number;
+  readonly baseline: "stored" | "none";
+  readonly timeFactor?: number;
+  readonly runs: string;
+  readonly runbooks?: string[];
+  readonly json?: true;
+}
+
+/** The flags that `demo` and `run` share. */
+export function addTrialFlags(command: Command, defaults: { engine: TrialFlags["engine"] }): Command {
+  return command
+    .option("--seed <number>", "chooses the victim and the workload; default: drawn, and printed", seed)
+    .addOption(
+      new Option("--engine <engine>", "process: embedded stand-ins; docker: containers; auto: docker where it can")
+        .choices(["auto", "process", "docker"])
+        .default(defaults.engine),
+    )
+    .addOption(new Option("--operator <operator>", "who works the ticket").choices(OPERATORS).default("runbook"))
+    .option("--model <model>", "with --operator claude: another model than the default")
+    .option("--max-usd <amount>", "with --operator claude: stop at this cost; default 2", amount)
+    .addOption(
+      new Option("--baseline <what>", "stored: compare with stored runs without an operator")
+        .choices(["stored", "none"])
+        .default("stored"),
+    )
+    .option("--time-factor <factor>", "scales the stand-ins' own timers; scripted operators only", factor)
+    .option("--runs <folder>", "where records go", "runs")
+    .option("--runbooks <folder...>", "with --operator runbook: runbooks of yours, beside the kit's")
+    .option("--json", "the record as JSON on stdout, nothing else");
+}
+
+/** @throws HarnessError for combinations that make no sense. */
+export function checkTrialFlags(flags: TrialFlags, io: CliIo): { mode: SafetyMode } {
+  const { operator, model, maxUsd, timeFactor, runbooks } = flags;
+  if (operator !== "claude" && (model !== undefined || maxUsd !== undefined))
+    throw new HarnessError("usage", "--model and --max-usd go with --operator claude");
+  if (operator !== "runbook" && runbooks !== undefined)
+    throw new HarnessError("usage", "--runbooks goes with --operator runbook");
+  if (operator === "claude" && timeFactor !== undefined && timeFactor !== 1)
+    throw new HarnessError("usage", "--time-factor is for scripted operators: a model works in real time");
+  if (operator === "claude" && (io.env["ANTHROPIC_API_KEY"] ?? "") === "")
+    throw new HarnessError(
+      "api-key-missing",
+      "--operator claude needs ANTHROPIC_API_KEY in the environment; without one, leave --operator away",
+    );
+  const mode = io.env["OPERATOR_SAFETY_MODE"] ?? "execute";
+  if (mode !== "observe" && mode !== "execute")
+    throw new HarnessError("config-invalid", `OPERATOR_SAFETY_MODE is "${mode}"; it can be observe or execute`);
+  return { mode };
+}
+
+function seed(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number from 0 to 999999999.");
+  return Number(text);
+}
+
+function amount(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1_000)) throw new InvalidArgumentError("an amount above 0, at most 1000.");
+  return value;
+}
+
+function factor(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.05 && value <= 10)) throw new InvalidArgumentError("a number from 0.05 to 10.");
+  return value;
+}

@@ -1,0 +1,108 @@
+import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
+import { tikvKit } from "../../subjects/tikv/kit/index.ts";
+import { openTickets } from "../../tickets/index.ts";
+import { runAgent } from "../agent/agent.ts";
+import { defaultLimits } from "../agent/limits.ts";
+import { openEngine } from "../agent/open-engine.ts";
+import { maskerOf } from "../agent/transcript.ts";
+import { errorText } from "../base/errors.ts";
+import { runMonitor, type Judged } from "../monitor/index.ts";
+import type { Deps, SubjectInstance, TrialEvent } from "../protocol.ts";
+import { inProcessLauncher } from "../trial/in-process-operator.ts";
+import { childProcessLauncher, type OperatorLauncher } from "../trial/operator-run.ts";
+import { oracle } from "../trial/oracle.ts";
+import type { TrialPlan } from "../trial/plan.ts";
+import type { TrialMonitor, TrialParts } from "../trial/run-trial.ts";
+import type { TrialRequest } from "./trial-request.ts";
+import type { CliIo } from "./io.ts";
+import { deployTikv } from "./deploy-tikv.ts";
+
+/** Joins the trial to engine, monitor and operator: the wiring, and nothing else. */
+export function trialParts(
+  request: TrialRequest,
+  plan: TrialPlan,
+  stateDir: string,
+  io: CliIo,
+  show: (event: TrialEvent) => void,
+): TrialParts {
+  const { deps } = io;
+  return {
+    deploy: (signal) => deployTikv({ request, plan, stateDir }, io, signal),
+    openTickets: (path) => openTickets(path, deps),
+    startMonitor: ({ instance, tickets, intervalMs }, failed) => monitorOf(instance, tickets, intervalMs, deps, failed),
+    launch: launcherOf(request, plan, io),
+    show,
+  };
+}
+
+function monitorOf(
+  instance: SubjectInstance,
+  tickets: Parameters<typeof runMonitor>[0]["tickets"],
+  intervalMs: number,
+  deps: Deps,
+  failed: (error: unknown) => void,
+): TrialMonitor {
+  const stop = new AbortController();
+  let judged: readonly Judged[] = [];
+  const done = runMonitor(
+    {
+      instance,
+      tickets,
+      deps,
+      intervalMs,
+      onEvent(event) {
+        if (event.type === "observation") judged = event.judged;
+        if (event.type === "problem") deps.log.warn("monitor_problem", { text: event.text });
+      },
+    },
+    stop.signal,
+  ).catch(failed);
+  return {
+    judgements: (name) => judged.filter(({ invariant }) => invariant.name === name).map(({ judgement }) => judgement),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await done;
+    },
+  };
+}
+
+/** A control without a ticket has nobody to work it. */
+function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, io: CliIo): OperatorLauncher | null {
+  if (scenario.control && scenario.ticket === null) return null;
+  if (flags.operator === "oracle") return oracleLauncher(plan, io);
+  if (engine === "process") return childProcessLauncher({ clock: io.deps.clock, env: io.env });
+  return async (variant, instance, given, signal) => {
+    const { containerLauncher } = await import("../trial/container-operator.ts");
+    return await containerLauncher({ clock: io.deps.clock, env: io.env })(variant, instance, given, signal);
+  };
+}
+
+function oracleLauncher(plan: TrialPlan, { deps }: CliIo): OperatorLauncher {
+  return inProcessLauncher(async (instance, ticketsPath, victims, signal) => {
+    const { ENGINE = "", NETWORK = null, PD_URLS = "" } = instance.operatorEnvironment("host");
+    const endpoints = instance.endpoints("host");
+    await using engine = await openEngine(ENGINE, NETWORK, deps, signal);
+    await using tickets = await openTickets(ticketsPath, deps);
+    const worked = await runAgent(
+      {
+        tickets,
+        engine,
+        operator: oracle(plan.scenario, victims),
+        kit: tikvKit({ endpoints, pdUrls: PD_URLS.split(",") }, deps),
+        prometheus: endpoints.prometheusUrl === null ? null : prometheusClient({ url: endpoints.prometheusUrl }, deps),
+        components: instance.components.map(({ component }) => component),
+        instance: instance.id,
+        mode: plan.variant.mode,
+        limits: defaultLimits,
+        mask: maskerOf([]),
+        holder: `oracle-${deps.ids.hex(4)}`,
+        leaseMs: 30_000,
+        once: true,
+        takesUnscoped: false,
+      },
+      deps,
+      signal,
+    );
+    if (worked?.outcome === "aborted") throw new Error(errorText(worked.error));
+  });
+}

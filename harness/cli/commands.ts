@@ -50,4 +50,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "what this machine can run, and what is missing",
     load: async (io) => (await import("./doctor.ts")).doctorCommand(io),
   },
+  {
+    name: "table",
+    summary: "every scenario with every scripted operator",
+    load: async (io) => (await import("./table.ts")).tableCommand(io),
+  },
+  {
+    name: "baseline",
+    summary: "store what happens without an operator",
+    load: async (io) => (await import("./baseline.ts")).baselineCommand(io),
+  },
 ];

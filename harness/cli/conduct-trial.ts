@@ -24,31 +24,48 @@ const NEXT: Readonly<Record<string, string>> = { "tikv/store-kill": "npx lab run
 /** One trial from flags to verdict on the screen. Sets the exit code; 0 only for a pass. */
 export async function conductTrial(request: TrialRequest, io: CliIo): Promise<TrialRecord> {
   const { flags, scenario } = request;
-  const seed = flags.seed ?? seededRandom(io.deps.ids.hex(8)).int(1_000_000);
+  const seed = flags.seed ?? drawSeed(io);
   const quiet = flags.json === true;
   const say = (text: string) => (quiet ? io.err(text) : io.out(text));
   await announce(request, io, say);
   for (const { id, outcome, why } of await sweep(io, "sweep before a trial"))
     if (outcome === "removed" || outcome === "failed") say(`left over ${id}: ${outcome} (${why})\n`);
-  using instance = newInstance(io, `${scenario.id}, seed ${seed}`);
-  const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
-  const deps = { ...io.deps, random: seededRandom(seed), log: io.deps.log.child({ trial: plan.id }) };
-  let record: TrialRecord;
+  let done: PerformedTrial;
   {
     await using view = viewFor(request, seed, io, quiet);
-    const parts = await trialParts(request, plan, instance.paths.dir, { ...io, deps }, (event) => view.show(event));
     try {
-      record = await runTrial(plan, parts, deps, io.signal);
+      done = await performTrial(request, seed, io, (event) => view.show(event));
     } catch (error) {
       if (io.signal.aborted) say("interrupted: everything was healed and stopped; the trial counts as void\n");
       throw error;
     }
   }
-  const folder = relative(io.cwd, plan.folderPath) || ".";
-  if (quiet) io.out(`${JSON.stringify(record)}\n`);
-  else io.out(`\n${story(record, { folder, next: NEXT[scenario.id] ?? null })}`);
-  io.setExitCode(exitCodeFor(record));
-  return record;
+  const folder = relative(io.cwd, done.folder) || ".";
+  if (quiet) io.out(`${JSON.stringify(done.record)}\n`);
+  else io.out(`\n${story(done.record, { folder, next: NEXT[scenario.id] ?? null })}`);
+  io.setExitCode(exitCodeFor(done.record));
+  return done.record;
+}
+
+export interface PerformedTrial {
+  readonly record: TrialRecord;
+  readonly folder: string;
+}
+
+export const drawSeed = (io: CliIo): number => seededRandom(io.deps.ids.hex(8)).int(1_000_000);
+
+/** One trial on an instance of its own, without a word on the screen. */
+export async function performTrial(
+  request: TrialRequest,
+  seed: number,
+  io: CliIo,
+  show: (event: TrialEvent) => void,
+): Promise<PerformedTrial> {
+  using instance = newInstance(io, `${request.scenario.id}, seed ${seed}`);
+  const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
+  const deps = { ...io.deps, random: seededRandom(seed), log: io.deps.log.child({ trial: plan.id }) };
+  const parts = trialParts(request, plan, instance.paths.dir, { ...io, deps }, show);
+  return { record: await runTrial(plan, parts, deps, io.signal), folder: plan.folderPath };
 }
 
 function exitCodeFor({ status, grade }: TrialRecord): number {

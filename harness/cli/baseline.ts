@@ -1,0 +1,53 @@
+import { Command, Option } from "commander";
+import { scenarios } from "../../scenarios/index.ts";
+import type { EngineKind } from "../protocol.ts";
+import { writeBaseline } from "../trial/baseline-file.ts";
+import { findScenario } from "../trial/scenario-file.ts";
+import { performTrial } from "./conduct-trial.ts";
+import type { CliIo } from "./io.ts";
+import { BASELINE_DIR, sweep } from "./subjects.ts";
+import type { TrialRecord } from "../store/record.ts";
+
+interface Flags {
+  readonly engine: EngineKind;
+  readonly scenarios?: string[];
+  readonly timeFactor: number;
+  readonly repeats: number;
+  readonly runs: string;
+}
+
+/** `lab baseline`: what happens without an operator, stored for later comparison. */
+export function baselineCommand(io: CliIo): Command {
+  return new Command("baseline")
+    .description("runs scenarios without an operator and stores what came back by itself, for `--baseline stored`")
+    .addOption(new Option("--engine <engine>").choices(["process", "docker"]).default("process"))
+    .option("--scenarios <ids...>", "only these; default: all that break something")
+    .option("--time-factor <factor>", "of the embedded stand-ins", Number, 0.2)
+    .option("--repeats <number>", "trials per scenario", Number, 5)
+    .option("--runs <folder>", "where records go", "runs")
+    .action(async (flags: Flags) => {
+      await sweep(io, "sweep before a baseline");
+      const wanted = flags.scenarios ?? scenarios.filter(({ control }) => !control).map(({ id }) => id);
+      for (const id of wanted) {
+        const scenario = await findScenario(id, scenarios);
+        const records: TrialRecord[] = [];
+        for (let seed = 1; seed <= flags.repeats; seed++) {
+          const request = {
+            scenario,
+            engine: flags.engine,
+            flags: { ...flags, operator: "noop" as const, baseline: "none" as const },
+            mode: "execute" as const,
+            attach: undefined,
+            assumeYes: false,
+            db: undefined,
+          };
+          const { record } = await performTrial(request, seed, io, () => {});
+          io.err(
+            `${id}  seed ${seed}: ${record.status === "void" ? `void (${record.voidReason?.message})` : "done"}\n`,
+          );
+          records.push(record);
+        }
+        io.out(`${await writeBaseline(BASELINE_DIR, records)}\n`);
+      }
+    });
+}

@@ -133,6 +133,7 @@ function node(
     component,
     ...own,
     env: {
+      ADDRESSES: JSON.stringify(typedAddresses(ports, component)),
       NODE_NAME: component,
       TIME_FACTOR: String(timeFactor),
       LINK_RULES: path.join(stateDir, LINKS_FILE),
@@ -142,7 +143,20 @@ function node(
     restartPolicy: { name: "unless-stopped", max: 0 },
     stopGraceMs: 30_000,
     ports: ports[component] ?? {},
+    programs: {
+      df: [program("subjects/common/programs/df-main.ts")],
+      ls: [program("subjects/common/programs/ls-main.ts")],
+      ...(own.role === "pd" ? { "pd-ctl": [program("subjects/tikv/stand-in/ctl/pd-ctl-main.ts")] } : {}),
+    },
   };
+}
+
+/** What one would type inside a container -> where it is: every member by name, and itself on loopback. */
+function typedAddresses(ports: PortMap, component: string): Record<string, string> {
+  const members = PD.map((name) => [`${name}:2379`, addressIn(ports, name, "client")] as const);
+  const own = members.find(([name]) => name.startsWith(`${component}:`))?.[1];
+  const loopback = own === undefined ? [] : ["127.0.0.1:2379", "localhost:2379"].map((name) => [name, own] as const);
+  return Object.fromEntries([...members, ...loopback]);
 }
 
 function pdArgv({ ports }: EmbeddedLayout, name: string): string[] {

@@ -1,5 +1,4 @@
 /** `lab`: builds what every command gets, runs the command line, leaves with its exit code. */
-import { createRequire } from "node:module";
 import { z } from "zod";
 import { systemClock } from "../base/clock.ts";
 import { randomIds } from "../base/ids.ts";
@@ -9,13 +8,13 @@ import { COMMANDS } from "./commands.ts";
 import { EXIT } from "./exit-codes.ts";
 import { onInterrupt } from "./interrupts.ts";
 import type { CliIo } from "./io.ts";
+import { packageVersion } from "./package-version.ts";
 import { runProgram } from "./program.ts";
 
 const level = z
   .enum(["debug", "info", "warn", "error", "silent"])
   .catch("warn")
   .parse(process.env["AGENT_LAB_LOG"] ?? "warn");
-const { version } = z.object({ version: z.string() }).parse(createRequire(import.meta.url)(packageJson()));
 
 // `lab ticket list | head -1` closes the pipe early: that is the reader's right, not an error.
 for (const stream of [process.stdout, process.stderr])
@@ -48,9 +47,4 @@ const io: CliIo = {
   },
 };
 
-await runProgram(process.argv.slice(2), { io, version, commands: COMMANDS });
-
-/** The sources and the compiled files lie at different depths. */
-function packageJson(): string {
-  return import.meta.url.endsWith(".ts") ? "../../package.json" : "../../../package.json";
-}
+await runProgram(process.argv.slice(2), { io, version: packageVersion(), commands: COMMANDS });

@@ -1,0 +1,26 @@
+import { instanceIds, instancePaths, readInstance, stateRoot, type InstanceRecord } from "../engine/instances.ts";
+import type { SubjectInstance } from "../protocol.ts";
+import type { CliIo } from "./io.ts";
+
+/** The instance that `lab subject up` started and left running, or null. */
+export function standingInstance(io: Pick<CliIo, "env">): InstanceRecord | null {
+  const root = stateRoot(io.env);
+  const records = instanceIds(root).map((id) => readInstance(instancePaths(root, id).dir));
+  return records.find((record) => record?.subject === "tikv" && record.detached) ?? null;
+}
+
+export interface Detachable extends SubjectInstance {
+  detach(signal: AbortSignal): Promise<void>;
+  tearDown(): Promise<void>;
+}
+
+/** Disposing it lets go; it goes on running. @throws HarnessError `not-found`, `engine-unreachable` */
+export async function openStanding(record: InstanceRecord, io: CliIo): Promise<Detachable> {
+  const { dir } = instancePaths(stateRoot(io.env), record.id);
+  if (record.kind === "process") {
+    const { bootEmbeddedFrom } = await import("../../subjects/tikv/adapter-process.ts");
+    return await bootEmbeddedFrom(dir, io.deps, io.signal);
+  }
+  const { bootDockerFrom } = await import("../../subjects/tikv/adapter-docker.ts");
+  return await bootDockerFrom(dir, io.deps, io.signal);
+}

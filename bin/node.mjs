@@ -92,7 +92,8 @@ export function ensurePackages(node) {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
   if (!matchesInstalled(JSON.parse(text.toString()))) {
     say("installing packages (npm ci)");
-    const { status } = npm(node, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], root);
+    // Packages bring their binaries along; install scripts would want a compiler, which a bare machine has not.
+    const { status } = npm(node, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], root);
     if (status !== 0) give("npm ci failed; is the registry reachable (npm ping)? See npm's own words above");
   }
   writeFileSync(stamp, digest);

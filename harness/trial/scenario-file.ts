@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { LineCounter, parseDocument, stringify, isNode } from "yaml";
+import { isMap, isNode, isScalar, LineCounter, parseDocument, stringify, type Scalar, type YAMLMap } from "yaml";
 import type { z } from "zod";
 import { ConfigError, HarnessError } from "../base/errors.ts";
 import { faultKinds } from "../faults/registry.ts";
@@ -62,14 +62,21 @@ export async function readScenarioFile(path: string): Promise<Scenario> {
   }
   return checkScenario(parsed.data, path);
 
-  /** The nearest node that exists: a missing key is reported at the map that lacks it. */
-  function lineOf({ path: inside }: z.core.$ZodIssue): number {
-    for (let depth = inside.length; depth >= 0; depth--) {
-      const node = depth === 0 ? document.contents : document.getIn(inside.slice(0, depth), true);
-      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  /** The nearest node that exists: a missing key is reported at the map that lacks it, a wrong one where it stands. */
+  function lineOf(issue: z.core.$ZodIssue): number {
+    for (let depth = issue.path.length; depth >= 0; depth--) {
+      const node = depth === 0 ? document.contents : document.getIn(issue.path.slice(0, depth), true);
+      if (!isNode(node) || !node.range) continue;
+      const wrong = issue.code === "unrecognized_keys" && isMap(node) ? keyNode(node, issue.keys[0]) : null;
+      return lines.linePos((wrong?.range ?? node.range)[0]).line;
     }
     return 1;
   }
+}
+
+function keyNode(map: YAMLMap, name: string | undefined): Scalar | null {
+  const keys = map.items.map((pair) => pair.key);
+  return keys.find((key): key is Scalar => isScalar(key) && key.value === name) ?? null;
 }
 
 /** A scenario as a YAML file to start from. */

@@ -44,26 +44,27 @@ export function createCaller(options: CallerOptions): Call {
 
   const run = async (name: string, raw: unknown, known: Known, signal: AbortSignal): Promise<ToolResult> => {
     const { tool, input, effect } = known;
-    const begun = transcript.call(name, raw, effect);
-    const finish = (result: ToolResult): ToolResult => {
+    const begun = await transcript.call(name, raw, effect);
+    const finish = async (result: ToolResult): Promise<ToolResult> => {
       const text = readableText(result.text);
       const exitCode = result.exitCode ?? (result.isError ? 1 : 0);
-      transcript.result(begun, { tool: name, params: raw, effect, text, exitCode });
+      await transcript.result(begun, { tool: name, params: raw, effect, text, exitCode });
       return { text: boundText(text), isError: result.isError, exitCode };
     };
     if (tool === undefined)
-      return finish(refused(`there is no tool ${name}; there are: ${[...byName.keys()].join(", ")}`));
-    if (effect === null) return finish(refused(`invalid input: ${input.success ? "" : z.prettifyError(input.error)}`));
+      return await finish(refused(`there is no tool ${name}; there are: ${[...byName.keys()].join(", ")}`));
+    if (effect === null)
+      return await finish(refused(`invalid input: ${input.success ? "" : z.prettifyError(input.error)}`));
     if (effect !== "read" && mode === "observe")
-      return finish(refused(`not allowed in observe mode: this call is ${effect}, only reading is`));
+      return await finish(refused(`not allowed in observe mode: this call is ${effect}, only reading is`));
     let result: ToolResult;
     try {
       result = await act(tool, input.data, effect, signal);
     } catch (error) {
-      finish(refused(`stopped: ${errorText(error)}`));
+      await finish(refused(`stopped: ${errorText(error)}`));
       throw error;
     }
-    return finish(result);
+    return await finish(result);
   };
 
   return async (name, raw, signal) => {

@@ -21,8 +21,14 @@ export interface TranscriptEntry {
   readonly endedAt: EpochMs | null;
 }
 
-/** Where entries are kept. Must keep their order. @throws when it cannot keep one: the session then stops. */
-export type TranscriptSink = (entry: TranscriptEntry) => void;
+/** Where entries are kept. @throws when it cannot keep one: the session then stops. */
+export type TranscriptSink = (entry: TranscriptEntry) => Promise<void>;
+
+/** A call that has been written down and not yet answered. */
+export interface BegunCall {
+  readonly call: number;
+  readonly startedAt: EpochMs;
+}
 
 const SUMMARY_CHARS = 400;
 
@@ -44,6 +50,7 @@ export class Transcript {
   readonly #sink: TranscriptSink;
   readonly #mask: Masker;
   #calls = 0;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(options: { clock: Clock; log: Log; sink: TranscriptSink; mask: Masker }) {
     this.#clock = options.clock;
@@ -52,9 +59,10 @@ export class Transcript {
     this.#mask = options.mask;
   }
 
-  reasoning(text: string): void {
+  /** Resolves when it is kept; so does everything below. What is not awaited still keeps its place. */
+  async reasoning(text: string): Promise<void> {
     const now = this.#clock.now();
-    this.#write({
+    await this.#write({
       type: "reasoning",
       text,
       tool: null,
@@ -68,27 +76,41 @@ export class Transcript {
   }
 
   /** Before the call runs. The returned number goes to `result`. */
-  call(tool: string, params: unknown, effect: Effect | null): { readonly call: number; readonly startedAt: EpochMs } {
+  async call(tool: string, params: unknown, effect: Effect | null): Promise<BegunCall> {
     const call = ++this.#calls;
     const startedAt = this.#clock.now();
-    const text = `${tool} ${JSON.stringify(params) ?? ""}`;
-    this.#write({ type: "tool_call", text, tool, params, exitCode: null, effect, call, startedAt, endedAt: null });
+    const text = `${effect ?? "refused"}: ${tool} ${JSON.stringify(params) ?? ""}`;
+    await this.#write({
+      type: "tool_call",
+      text,
+      tool,
+      params,
+      exitCode: null,
+      effect,
+      call,
+      startedAt,
+      endedAt: null,
+    });
     return { call, startedAt };
   }
 
-  result(
-    begun: { readonly call: number; readonly startedAt: EpochMs },
+  async result(
+    begun: BegunCall,
     options: { tool: string; params: unknown; effect: Effect | null; text: string; exitCode: number },
-  ): void {
-    this.#write({ type: "tool_result", ...options, ...begun, endedAt: this.#clock.now() });
+  ): Promise<void> {
+    await this.#write({ type: "tool_result", ...options, ...begun, endedAt: this.#clock.now() });
   }
 
-  #write({ text, params, ...entry }: Omit<TranscriptEntry, "summary" | "raw"> & { text: string }): void {
+  #write({ text, params, ...entry }: Omit<TranscriptEntry, "summary" | "raw"> & { text: string }): Promise<void> {
     const raw = this.#mask(boundText(text, RAW_CHARS));
     const safe = { ...entry, raw, summary: boundText(raw, SUMMARY_CHARS), params: masked(params, this.#mask) };
-    this.#sink(safe);
     const { raw: _, summary, type, ...fields } = safe;
     this.#log.info(type, { ...fields, text: summary });
+    // One after another even when calls run at once: ids in the file are the order in which things happened. After a
+    // failure nothing more is written, so that no gap looks like silence.
+    this.#written = this.#written.then(() => this.#sink(safe));
+    this.#written.catch(() => {});
+    return this.#written;
   }
 }
 

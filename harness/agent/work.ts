@@ -10,19 +10,20 @@ import type {
   OperatorLimits,
   OperatorResult,
   SafetyMode,
-  SubmittedDiagnosis,
 } from "../protocol.ts";
 import { createCaller } from "./caller.ts";
 import { noUsage } from "./limits.ts";
-import { buildTools, type Findings, type PrometheusGet } from "./tools/index.ts";
+import { buildTools, type Findings, type PrometheusApi } from "./tools/index.ts";
 import { Transcript, type Masker, type TranscriptSink } from "./transcript.ts";
 
 export interface WorkOptions {
   readonly incident: Incident;
+  /** The incident as it is now: tickets may have joined it since it was claimed. */
+  latest?(): Incident;
   readonly operator: Operator;
   readonly engine: Engine;
   readonly kit: OperatorKit;
-  readonly prometheus: PrometheusGet | null;
+  readonly prometheus: PrometheusApi | null;
   readonly components: readonly string[];
   readonly mode: SafetyMode;
   readonly limits: OperatorLimits;
@@ -61,13 +62,15 @@ export async function workIncident(
     abort: (reason) => stop.abort(reason),
   });
   const context: OperatorContext = {
-    incident: options.incident,
+    get incident() {
+      return options.latest?.() ?? options.incident;
+    },
     tools,
     limits,
     mode: options.mode,
     briefing: options.kit.briefing,
     call: (tool, input, callSignal) => call(tool, input, AbortSignal.any([working, callSignal])),
-    say: (text) => transcript.reasoning(text),
+    say: (text) => void transcript.reasoning(text).catch((error: unknown) => stop.abort(error)),
     submitted: () => findings.submitted,
   };
   const deadlineMs = limits.workingMs + (operator.scripted ? 0 : MAX_API_WAIT_MS);
@@ -76,17 +79,16 @@ export async function workIncident(
     .then(() => stop.abort(new LimitExceeded("working time (ms)", deadlineMs, limits.workingMs)))
     .catch(() => {});
   try {
-    return settled(await operator.work(context, working), findings.submitted);
+    const result = await operator.work(context, working);
+    // An operator that swallowed a failure of the lab has nothing to say about it.
+    stop.signal.throwIfAborted();
+    return { ...result, diagnosis: result.diagnosis ?? findings.submitted };
   } catch (error) {
+    signal.throwIfAborted();
     if (stop.signal.reason instanceof LimitExceeded)
       return { ending: "limit", reason: stop.signal.reason.message, diagnosis: findings.submitted, usage: noUsage };
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {
     stop.abort(new Error("the session has ended"));
   }
-}
-
-/** A submitted diagnosis is the operator's word on how it ends, unless it ran into a limit or failed afterwards. */
-function settled(result: OperatorResult, submitted: SubmittedDiagnosis | null): OperatorResult {
-  return { ...result, diagnosis: result.diagnosis ?? submitted };
 }

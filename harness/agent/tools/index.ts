@@ -17,18 +17,18 @@ import {
   prometheusQuery,
   prometheusQueryRange,
   prometheusTargets,
-  type PrometheusGet,
+  type PrometheusApi,
 } from "./prometheus.ts";
 import { wait } from "./wait.ts";
 
 export type { Findings } from "./findings.ts";
-export type { PrometheusGet } from "./prometheus.ts";
+export type { PrometheusApi } from "./prometheus.ts";
 
 export interface ToolSources {
   readonly engine: Engine;
   readonly kit: OperatorKit;
   /** Null = no Prometheus is configured; its tools are not offered. */
-  readonly prometheus: PrometheusGet | null;
+  readonly prometheus: PrometheusApi | null;
   readonly clock: Clock;
   /** Roles that a diagnosis may name, e.g. `tikv1`. */
   readonly components: readonly string[];

@@ -3,53 +3,61 @@ import type { Clock } from "../../base/clock.ts";
 import type { Tool, ToolResult } from "../../protocol.ts";
 import { reason, refused, said } from "./shared.ts";
 
-/** GET below the server's `/api/v1`. @throws HarnessError `timeout` or `subject-failed` when it does not answer. */
-export type PrometheusGet = (
-  path: string,
-  query: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-) => Promise<{ readonly status: number; readonly text: string }>;
+type Labels = Readonly<Record<string, string>>;
+type Point = readonly [timeSeconds: number, value: number];
+type Series =
+  { readonly labels: Labels; readonly point: Point } | { readonly labels: Labels; readonly points: readonly Point[] };
+
+/** What a subject's kit brings; its failures are HarnessErrors `timeout` and `subject-failed` with the server's words. */
+export interface PrometheusApi {
+  instant(query: string, signal: AbortSignal, options?: { readonly time?: number }): Promise<QueryResult>;
+  range(
+    query: string,
+    options: { readonly start: number; readonly end: number; readonly step: number },
+    signal: AbortSignal,
+  ): Promise<QueryResult>;
+  labels(
+    options: { readonly name?: string; readonly match?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
+  targets(signal: AbortSignal): Promise<
+    readonly {
+      readonly labels: Labels;
+      readonly health: string;
+      readonly lastError: string;
+      readonly lastScrape: string | null;
+    }[]
+  >;
+}
+
+type QueryResult =
+  | { readonly type: "vector" | "matrix"; readonly series: readonly Series[] }
+  | { readonly type: "scalar"; readonly point: Point }
+  | { readonly type: "string"; readonly text: string };
 
 const MAX_SERIES = 100;
-const apiAnswer = z.discriminatedUnion("status", [
-  z.looseObject({ status: z.literal("success"), data: z.unknown(), warnings: z.array(z.string()).optional() }),
-  z.looseObject({ status: z.literal("error"), errorType: z.string(), error: z.string() }),
-]);
 
-type Show<D> = (data: D) => string;
-
-async function ask<S extends z.ZodType>(
-  call: ReturnType<PrometheusGet>,
-  shape: S,
-  show: Show<z.output<S>>,
-): Promise<ToolResult> {
-  const { status, text } = await call;
-  let answer: z.output<typeof apiAnswer>;
-  try {
-    answer = apiAnswer.parse(JSON.parse(text));
-  } catch {
-    return refused(`Prometheus answered ${status}, which is not its API: ${text.slice(0, 500)}`);
-  }
-  if (answer.status === "error") return refused(`Prometheus: ${answer.errorType}: ${answer.error}`);
-  const data = shape.safeParse(answer.data);
-  return data.success ? said(show(data.data)) : said(JSON.stringify(answer.data));
-}
-
-const series = z.array(z.looseObject({ metric: z.record(z.string(), z.string()) }));
-const result = z.looseObject({ resultType: z.string(), result: z.unknown() });
-
-/** One series a line: labels, then `value @ time` pairs; many are cut with a count, so that none is missed silently. */
-function showResult(data: z.output<typeof result>): string {
-  const rows = series.safeParse(data.result);
-  if (!rows.success) return JSON.stringify(data.result);
-  if (rows.data.length === 0) return "no series: nothing matches, or nothing was scraped lately";
-  const lines = rows.data.slice(0, MAX_SERIES).map((row) => {
-    const { metric, value, values, ...rest } = row as { metric: object; value?: unknown; values?: unknown };
-    return `${JSON.stringify(metric)} ${JSON.stringify(value ?? values ?? rest)}`;
+/** One series a line; many are cut with a count, so that none is missed silently. */
+function shown(result: QueryResult): ToolResult {
+  if (result.type === "string") return said(result.text);
+  if (result.type === "scalar") return said(number(result.point[1]));
+  if (result.series.length === 0) return said("no series: nothing matches, or nothing was scraped lately");
+  const lines = result.series.slice(0, MAX_SERIES).map((series) => {
+    const points = "point" in series ? [series.point] : series.points;
+    return `${named(series.labels)} ${points.map(([at, value]) => `${number(value)} @${at}`).join(" ")}`;
   });
-  const more = rows.data.length - lines.length;
-  return [...lines, ...(more > 0 ? [`… and ${more} more series: aggregate or filter`] : [])].join("\n");
+  const more = result.series.length - lines.length;
+  return said([...lines, ...(more > 0 ? [`… and ${more} more series: aggregate or filter`] : [])].join("\n"));
 }
+
+/** As Prometheus writes it: name{label="value"}. */
+function named({ __name__ = "", ...labels }: Labels): string {
+  return `${__name__}{${Object.entries(labels)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(",")}}`;
+}
+
+const number = (value: number): string => String(value);
 
 const promql = z.string().min(1).max(4_000).describe("PromQL");
 const queryInput = z.strictObject({
@@ -58,14 +66,14 @@ const queryInput = z.strictObject({
   reason,
 });
 
-export function prometheusQuery(get: PrometheusGet, clock: Clock): Tool<typeof queryInput> {
+export function prometheusQuery(api: PrometheusApi, clock: Clock): Tool<typeof queryInput> {
   return {
     name: "prometheus_query",
-    description: "Evaluate a PromQL expression at one instant. Values are [unix seconds, value].",
+    description: "Evaluate a PromQL expression at one instant: one series a line, with value @unix seconds.",
     input: queryInput,
     effect: () => "read",
-    run: ({ query, seconds_ago }, signal) =>
-      ask(get("/query", { query, time: unixSeconds(clock, seconds_ago) }, signal), result, showResult),
+    run: async ({ query, seconds_ago }, signal) =>
+      shown(await api.instant(query, signal, { time: clock.now() / 1_000 - seconds_ago })),
   };
 }
 
@@ -79,17 +87,18 @@ const rangeInput = z.strictObject({
 /** More points than this are refused: nobody reads them and they would be paid for. */
 const MAX_POINTS = 500;
 
-export function prometheusQueryRange(get: PrometheusGet, clock: Clock): Tool<typeof rangeInput> {
+export function prometheusQueryRange(api: PrometheusApi, clock: Clock): Tool<typeof rangeInput> {
   return {
     name: "prometheus_query_range",
-    description: "Evaluate a PromQL expression over the last minutes. Values are [[unix seconds, value], …].",
+    description:
+      "Evaluate a PromQL expression over the last minutes: one series a line, value @unix seconds each step.",
     input: rangeInput,
     effect: () => "read",
     run: async ({ query, minutes, step_seconds }, signal) => {
       if ((minutes * 60) / step_seconds > MAX_POINTS)
         return refused(`more than ${MAX_POINTS} points a series: take a longer step or fewer minutes`);
-      const range = { start: unixSeconds(clock, minutes * 60), end: unixSeconds(clock, 0), step: String(step_seconds) };
-      return ask(get("/query_range", { query, ...range }, signal), result, showResult);
+      const end = Math.round(clock.now() / 1_000);
+      return shown(await api.range(query, { start: end - minutes * 60, end, step: step_seconds }, signal));
     },
   };
 }
@@ -99,54 +108,37 @@ const labelsInput = z.strictObject({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
     .default("__name__")
-    .describe("values of this label; __name__ = all metrics"),
+    .describe("values of this label; __name__ = the names of all metrics"),
   contains: z.string().max(200).optional().describe("only values that contain this text"),
   reason,
 });
 
-export function prometheusLabels(get: PrometheusGet): Tool<typeof labelsInput> {
+export function prometheusLabels(api: PrometheusApi): Tool<typeof labelsInput> {
   return {
     name: "prometheus_labels",
     description: "Which values a label has; by default the names of all metrics.",
     input: labelsInput,
     effect: () => "read",
-    run: ({ label, contains = "" }, signal) =>
-      ask(get(`/label/${label}/values`, {}, signal), z.array(z.string()), (values) => {
-        const shown = values.filter((value) => value.includes(contains));
-        return shown.length === 0 ? "no such values" : shown.join("\n");
-      }),
+    run: async ({ label, contains = "" }, signal) => {
+      const values = (await api.labels({ name: label }, signal)).filter((value) => value.includes(contains));
+      return said(values.length === 0 ? "no such values" : values.join("\n"));
+    },
   };
 }
 
 const targetsInput = z.strictObject({ reason });
-const targets = z.looseObject({
-  activeTargets: z.array(
-    z.looseObject({
-      labels: z.record(z.string(), z.string()),
-      health: z.string(),
-      lastError: z.string(),
-      lastScrape: z.string(),
-    }),
-  ),
-});
 
-export function prometheusTargets(get: PrometheusGet): Tool<typeof targetsInput> {
+export function prometheusTargets(api: PrometheusApi): Tool<typeof targetsInput> {
   return {
     name: "prometheus_targets",
-    description: "What Prometheus scrapes: job, instance, up or down, last error and last scrape.",
+    description: "What Prometheus scrapes: labels, up or down, last scrape and last error.",
     input: targetsInput,
     effect: () => "read",
-    run: (_, signal) =>
-      ask(get("/targets", { state: "active" }, signal), targets, ({ activeTargets }) =>
-        activeTargets
-          .map(({ labels, health, lastError, lastScrape }) =>
-            JSON.stringify({ ...labels, health, last_scrape: lastScrape, last_error: lastError }),
-          )
-          .join("\n"),
-      ),
+    run: async (_, signal) => {
+      const lines = (await api.targets(signal)).map(({ labels, health, lastScrape, lastError }) =>
+        JSON.stringify({ ...labels, health, last_scrape: lastScrape, last_error: lastError }),
+      );
+      return said(lines.length === 0 ? "no targets" : lines.join("\n"));
+    },
   };
-}
-
-function unixSeconds(clock: Clock, secondsAgo: number): string {
-  return (clock.now() / 1_000 - secondsAgo).toFixed(3);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Effect, Endpoints, Tool } from "../../../../harness/protocol.ts";
-import { exchange, type ClientDeps } from "../clients/http.ts";
+import type { Effect, Tool } from "../../../../harness/protocol.ts";
+import type { StatusClient } from "../clients/status.ts";
 import { answerResult, bodyInput, bodyText, pathInput } from "./http-input.ts";
 
 const input = z.strictObject({
@@ -26,32 +26,14 @@ export function statusEffect(method: string, path: string): Effect {
   return WRITES.some((rule) => rule.method === method && rule.path.test(path)) ? "write" : "destructive";
 }
 
-/** A profile takes as long as it is asked to; nothing else here is slow unless the store is. */
-const TIMEOUT_MS = 15_000;
-
-export function tikvStatus(endpoints: Endpoints, deps: ClientDeps): Tool<typeof input> {
+export function tikvStatus(stores: StatusClient): Tool<typeof input> {
   return {
     name: "tikv_status",
     description:
       "Send a request to one store's status port. An answer means that the process has started, never that it is well.",
     input,
     effect: ({ method, path }) => statusEffect(method, path),
-    async run({ store, method, path, body }, signal) {
-      const address = endpoints.byComponent[store]?.["status"];
-      if (address === undefined) return { text: `no such store: ${store}`, isError: true };
-      const base = /^https?:/.test(address) ? address : `http://${address}`;
-      const answer = await exchange(
-        deps,
-        {
-          method,
-          url: `${base.replace(/\/$/, "")}${path}`,
-          body: bodyText(body),
-          headers: body === undefined ? {} : { "content-type": "application/json" },
-          timeoutMs: TIMEOUT_MS,
-        },
-        signal,
-      );
-      return answerResult(store, answer);
-    },
+    run: async ({ store, method, path, body }, signal) =>
+      answerResult(store, await stores.request(store, method, path, bodyText(body), signal)),
   };
 }

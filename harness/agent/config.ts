@@ -1,0 +1,154 @@
+import { homedir, hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { ConfigError, errorText } from "../base/errors.ts";
+import type { Endpoints, InstanceId } from "../protocol.ts";
+import { defaultLimits } from "./limits.ts";
+
+/** Every setting: its flag, its variable, and what it must look like. A flag wins over its variable. */
+const SETTINGS = {
+  "pd-urls": "PD_URLS",
+  "prometheus-url": "PROMETHEUS_URL",
+  instance: "INSTANCE_ID",
+  engine: "ENGINE",
+  endpoints: "ENDPOINTS",
+  operator: "OPERATOR",
+  "safety-mode": "OPERATOR_SAFETY_MODE",
+  model: "MODEL",
+  runbooks: "RUNBOOK_DIRS",
+  "max-turns": "MAX_TURNS",
+  "max-minutes": "MAX_MINUTES",
+  "max-usd": "MAX_USD",
+  "max-output-tokens": "MAX_OUTPUT_TOKENS",
+  "lease-seconds": "LEASE_SECONDS",
+} as const;
+type Flag = keyof typeof SETTINGS;
+
+const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const positive = (name: string) => z.coerce.number({ error: `${name} must be a number` }).positive();
+const services = z.record(z.string(), z.string());
+const endpointsSchema = z.strictObject({
+  view: z.enum(["host", "network"]),
+  byComponent: z.record(z.string(), services),
+  advertised: z.record(z.string(), z.string()),
+  prometheusUrl: z.string().nullable(),
+});
+
+const schema = z.object({
+  "pd-urls": z
+    .string({ error: "PD_URLS is missing: name the PD members, e.g. http://pd0:2379,http://pd1:2379,http://pd2:2379" })
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .pipe(z.array(url).min(1)),
+  "prometheus-url": url.optional(),
+  instance: z
+    .string({ error: "INSTANCE_ID is missing: it says whose tickets this agent works" })
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/),
+  engine: z
+    .string({ error: "ENGINE is missing: unix:<engine socket> or docker:<compose project>" })
+    .regex(
+      /^(unix:\/.+|docker:[a-z0-9][a-z0-9_-]*)$/,
+      "ENGINE must be unix:<engine socket> or docker:<compose project>",
+    ),
+  network: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]+$/, "NETWORK must be the name of a network")
+    .optional(),
+  endpoints: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue("ENDPOINTS is not JSON");
+        return z.NEVER;
+      }
+    })
+    .pipe(endpointsSchema)
+    .optional(),
+  operator: z
+    .enum(["runbook", "claude", "noop", "restart-everything"], {
+      error: "OPERATOR must be runbook, claude, noop or restart-everything",
+    })
+    .default("runbook"),
+  "safety-mode": z
+    .enum(["observe", "execute"], { error: "OPERATOR_SAFETY_MODE must be observe or execute" })
+    .default("execute"),
+  model: z.string().min(1).optional(),
+  runbooks: z
+    .string()
+    .transform((text) => text.split(":").filter((part) => part !== ""))
+    .default([]),
+  "max-turns": positive("MAX_TURNS").int().default(defaultLimits.turns),
+  "max-minutes": positive("MAX_MINUTES").default(defaultLimits.workingMs / 60_000),
+  "max-usd": positive("MAX_USD").default(defaultLimits.usd),
+  "max-output-tokens": positive("MAX_OUTPUT_TOKENS").int().default(defaultLimits.outputTokensPerTurn),
+  "lease-seconds": positive("LEASE_SECONDS").min(1).default(30),
+});
+
+export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
+
+/**
+ * The agent's settings from flags and environment.
+ *
+ * @throws ConfigError: one sentence that names the setting and what to do.
+ */
+export function agentConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>) {
+  const { values, positionals } = parsed(argv);
+  if (positionals.length > 1) throw new ConfigError(`one ticket file at most, not ${positionals.join(" ")}`);
+  const raw = Object.fromEntries(
+    (Object.keys(SETTINGS) as Flag[]).flatMap((flag) => {
+      const value = values[flag] ?? env[SETTINGS[flag]];
+      // Compose passes unset variables on as empty ones.
+      return typeof value === "string" && value !== "" ? [[flag, value]] : [];
+    }),
+  );
+  const read = schema.safeParse(raw);
+  if (!read.success) {
+    const issue = read.error.issues[0];
+    const flag = issue?.path[0] as Flag | undefined;
+    const message = issue?.message ?? "invalid settings";
+    throw new ConfigError(
+      flag === undefined || message.includes(SETTINGS[flag]) ? message : `${SETTINGS[flag]}: ${message}`,
+    );
+  }
+  const settings = read.data;
+  if (settings.operator === "claude" && (env["ANTHROPIC_API_KEY"] ?? "") === "")
+    throw new ConfigError("the operator claude needs ANTHROPIC_API_KEY; without a key use the operator runbook");
+  return {
+    ticketsPath: resolve(positionals[0] ?? join(homedir(), ".operator", "tickets.db")),
+    once: values["once"] === true,
+    pdUrls: settings["pd-urls"],
+    prometheusUrl: settings["prometheus-url"] ?? settings.endpoints?.prometheusUrl ?? null,
+    instance: settings.instance as InstanceId,
+    engine: settings.engine,
+    network: settings.network ?? null,
+    endpoints: (settings.endpoints ?? null) as Endpoints | null,
+    operator: settings.operator,
+    mode: settings["safety-mode"],
+    model: settings.model ?? null,
+    runbookDirs: settings.runbooks,
+    limits: {
+      turns: settings["max-turns"],
+      workingMs: settings["max-minutes"] * 60_000,
+      usd: settings["max-usd"],
+      outputTokensPerTurn: settings["max-output-tokens"],
+    },
+    leaseMs: settings["lease-seconds"] * 1_000,
+    apiKey: env["ANTHROPIC_API_KEY"] ?? null,
+    apiUrl: (env["ANTHROPIC_BASE_URL"] ?? "") === "" ? null : (env["ANTHROPIC_BASE_URL"] as string),
+    host: hostname(),
+  };
+}
+
+function parsed(argv: readonly string[]) {
+  const flags = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [flag, { type: "string" }])) as Record<
+    Flag,
+    { readonly type: "string" }
+  >;
+  try {
+    return parseArgs({ args: [...argv], options: { ...flags, once: { type: "boolean" } }, allowPositionals: true });
+  } catch (error) {
+    throw new ConfigError(errorText(error));
+  }
+}

@@ -1,0 +1,85 @@
+/** The agent's program: `node harness/agent/main.ts [ticket file] [--once] …`; settings in `config.ts`. */
+import { systemClock } from "../base/clock.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { randomIds } from "../base/ids.ts";
+import { jsonLog } from "../base/log.ts";
+import { seededRandom } from "../base/random.ts";
+import type { Log } from "../protocol.ts";
+import { openTickets } from "../../tickets/index.ts";
+import { defaultEndpoints } from "../../subjects/tikv/kit/default-endpoints.ts";
+import { tikvKit } from "../../subjects/tikv/kit/index.ts";
+import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
+import { runAgent } from "./agent.ts";
+import { agentConfig, type AgentConfig } from "./config.ts";
+import { openEngine } from "./open-engine.ts";
+import { operatorFor } from "./operators/index.ts";
+import { maskerOf } from "./transcript.ts";
+
+/** 0 = ended as asked, whatever the operator's ending; 2 = wrong settings; 3 = the lab failed in mid-work. */
+const EXIT = { ended: 0, usage: 2, aborted: 3 } as const;
+
+async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise<number> {
+  const deps = {
+    clock: systemClock,
+    ids: randomIds,
+    log,
+    fetch: globalThis.fetch,
+    random: seededRandom(randomIds.hex(8)),
+  };
+  await using engine = await openEngine(config.engine, config.network, deps, signal);
+  const present = (await engine.list(signal)).map(({ component }) => component);
+  const endpoints = config.endpoints ?? defaultEndpoints(present, config.prometheusUrl);
+  const kit = tikvKit(
+    { endpoints: { ...endpoints, prometheusUrl: config.prometheusUrl }, pdUrls: config.pdUrls },
+    deps,
+  );
+  const operator = await operatorFor(config, kit, deps);
+  await using tickets = await openTickets(config.ticketsPath, deps);
+  log.info("agent.started", {
+    operator: operator.name,
+    scripted: operator.scripted,
+    ...operator.details,
+    mode: config.mode,
+    instance: config.instance,
+    limits: config.limits,
+  });
+  const worked = await runAgent(
+    {
+      ...config,
+      tickets,
+      operator,
+      engine,
+      kit,
+      prometheus: config.prometheusUrl === null ? null : prometheusClient({ url: config.prometheusUrl }, deps),
+      components: [...new Set([...Object.keys(endpoints.byComponent), ...present])],
+      mask: maskerOf([config.apiKey ?? undefined]),
+      holder: `${config.host}-${process.pid}-${randomIds.hex(4)}`,
+      takesUnscoped: !config.once,
+    },
+    deps,
+    signal,
+  );
+  log.info("agent.stopped", { outcome: worked?.outcome ?? "no incident" });
+  return worked?.outcome === "aborted" ? EXIT.aborted : EXIT.ended;
+}
+
+const stop = new AbortController();
+for (const name of ["SIGTERM", "SIGINT"] as const)
+  process.on(name, () => stop.abort(new HarnessError("interrupted", `the agent was told to stop (${name})`)));
+const log = jsonLog();
+let config: AgentConfig | null = null;
+try {
+  config = agentConfig(process.argv.slice(2), process.env);
+  process.exitCode = await main(config, log, stop.signal);
+} catch (error) {
+  if (stop.signal.aborted) {
+    log.info("agent.stopped", { outcome: errorText(stop.signal.reason) });
+  } else {
+    const mask = maskerOf([config?.apiKey ?? undefined]);
+    log.error("agent.failed", {
+      code: error instanceof HarnessError ? error.code : "internal",
+      why: mask(errorText(error)),
+    });
+    process.exitCode = error instanceof HarnessError && error.code === "config-invalid" ? EXIT.usage : EXIT.aborted;
+  }
+}

@@ -8,7 +8,7 @@ import { errorText } from "../../../../harness/base/errors.ts";
 import { silentLog } from "../../../../harness/base/log.ts";
 import { nodeHttp } from "../../../common/link/http-request.ts";
 import { noLinkRules, openLinkRules } from "../../../common/link/link-rules.ts";
-import { ctlRequest } from "./pd-ctl.ts";
+import { ctlRequest, indented } from "./pd-ctl.ts";
 
 const TIMEOUT_MS = 5_000;
 
@@ -27,21 +27,4 @@ try {
 } catch (error) {
   process.stdout.write(`${errorText(error)}\n`);
   process.exitCode = 1;
-}
-
-/** Two spaces a level, without parsing: ids do not fit a number. */
-function indented(json: string): string {
-  let depth = 0;
-  let text = "";
-  for (const part of json.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s"{}[\],:]+/g) ?? []) {
-    const line = (): string => `\n${"  ".repeat(depth)}`;
-    if ("{[".includes(part)) {
-      depth++;
-      text += part + line();
-    } else if ("}]".includes(part)) {
-      depth--;
-      text = /[{[]\s*$/.test(text) ? text.trimEnd() + part : text + line() + part;
-    } else text += part === "," ? part + line() : part === ":" ? ": " : part;
-  }
-  return `${text}\n`;
 }

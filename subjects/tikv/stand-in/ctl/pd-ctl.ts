@@ -47,6 +47,23 @@ export function ctlRequest(argv: readonly string[]): CtlRequest {
   return { address: url.replace(/^https?:\/\//, "").replace(/\/.*$/, ""), path: API + found[1].replace("#", number) };
 }
 
+/** Two spaces a level, without parsing: ids do not fit a number. */
+export function indented(json: string): string {
+  let depth = 0;
+  let text = "";
+  for (const part of json.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s"{}[\],:]+/g) ?? []) {
+    const line = (): string => `\n${"  ".repeat(depth)}`;
+    if ("{[".includes(part)) {
+      depth++;
+      text += part + line();
+    } else if ("}]".includes(part)) {
+      depth--;
+      text = /[{[]\s*$/.test(text) ? text.trimEnd() + part : text + line() + part;
+    } else text += part === "," ? part + line() : part === ":" ? ": " : part;
+  }
+  return `${text}\n`;
+}
+
 function parse(argv: readonly string[]) {
   try {
     return parseArgs({

@@ -1,0 +1,125 @@
+import type { Clock } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
+import type { RoleState } from "../../../common/raft/index.ts";
+import type { NodeLog } from "../node-log.ts";
+import { NotDecidedError, type Consensus } from "./consensus.ts";
+import type { MemberMeta } from "./state.ts";
+
+/** PD's lease (8.5.2 and newer): the leader key of a member that is gone is free only after this. */
+const LEASE_MS = 5_000;
+/** A member that hears of no leader forgets the last one after this. */
+const REMEMBER_MS = 60_000;
+
+export interface LeadershipOptions {
+  readonly self: MemberMeta;
+  readonly clock: Clock;
+  readonly timeFactor: number;
+  readonly log: NodeLog;
+  /** 64 random bits, decimal: drawn once per cluster. */
+  newClusterId(): string;
+  /** Before anybody is answered as leader. @throws to give up this time. */
+  onBegin(): Promise<void>;
+  onEnd(): void;
+}
+
+/** Whether this member answers as PD's leader, and who else does as far as it knows. */
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  #consensus: Consensus | null = null;
+  #reign: AbortController | null = null;
+  #serving = false;
+  #started = false;
+  #lostAtMs: number | null = null;
+  #changes = 0;
+  #lastLeader = 0;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+  }
+
+  attach(consensus: Consensus): void {
+    this.#consensus = consensus;
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+  /** False until this member has taken part in a quorum since it started. */
+  get started(): boolean {
+    return this.#started;
+  }
+  get leaderChanges(): number {
+    return this.#changes;
+  }
+
+  /** Who is thought to be PD's leader; null = nobody known. */
+  get leader(): MemberMeta | null {
+    const { self, clock, timeFactor } = this.#options;
+    if (this.#serving) return self;
+    const state = this.#consensus?.state;
+    if (state === undefined || state.leader === null || state.leader === self.name) return null;
+    if (this.#lostAtMs !== null && clock.monotonic() - this.#lostAtMs > REMEMBER_MS * timeFactor) return null;
+    return state.members.find(({ name }) => name === state.leader) ?? null;
+  }
+
+  onRole({ role, leader }: RoleState): void {
+    if (leader !== 0) {
+      if (leader !== this.#lastLeader) this.#changes++;
+      this.#lastLeader = leader;
+      this.#started = true;
+      this.#lostAtMs = null;
+    } else this.#lostAtMs ??= this.#options.clock.monotonic();
+    if (role === "leader" && this.#reign === null) {
+      this.#reign = new AbortController();
+      void this.#campaign(this.#reign.signal);
+    }
+    if (role !== "leader" && this.#reign !== null) this.#end("lease has expired, leader steps down");
+  }
+
+  /** Frees the leader key and hands the log over. @returns false when it cannot be handed to that member. */
+  async handOver(to: MemberMeta): Promise<boolean> {
+    const { self, log } = this.#options;
+    const consensus = this.#consensus as Consensus;
+    await consensus.propose({ kind: "lead", name: null });
+    this.#serving = false;
+    this.#options.onEnd();
+    log.info("server.go:1779", "try to transfer leader", { from: self.name, to: to.name });
+    if (consensus.transferTo(to.raftId)) return true;
+    this.#end("leader transfer failed");
+    this.#reign = new AbortController();
+    void this.#campaign(this.#reign.signal);
+    return false;
+  }
+
+  #end(why: string): void {
+    const { log, self } = this.#options;
+    this.#reign?.abort();
+    this.#reign = null;
+    if (!this.#serving) return;
+    this.#serving = false;
+    log.info("server.go:1796", why, { "leader-name": self.name });
+    this.#options.onEnd();
+  }
+
+  async #campaign(signal: AbortSignal): Promise<void> {
+    const { self, clock, timeFactor, log, newClusterId } = this.#options;
+    const consensus = this.#consensus as Consensus;
+    try {
+      // Until something of its own term is decided it may not know what was decided before.
+      await consensus.propose({ kind: "init", clusterId: newClusterId() });
+      const before = consensus.state.leader;
+      if (before !== null && before !== self.name) await clock.sleep(LEASE_MS * timeFactor, signal);
+      log.info("server.go:1713", "start to campaign PD leader", { "campaign-leader-name": self.name });
+      await consensus.propose({ kind: "lead", name: self.name });
+      log.info("server.go:1740", "campaign PD leader ok", { "campaign-leader-name": self.name });
+      await this.#options.onBegin();
+      signal.throwIfAborted();
+      this.#serving = true;
+      log.info("server.go:1773", "PD leader is ready to serve", { "leader-name": self.name });
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn("server.go:1731", "campaign PD leader meets error due to etcd error", { error: errorText(error) });
+      if (!(error instanceof NotDecidedError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import type { StoreStats } from "./stores.ts";
+import type { StoreMeta } from "./state.ts";
+
+/** metapb.Store as the loader gives it. */
+export interface WireStore {
+  readonly id: string;
+  readonly address: string;
+  readonly state: number;
+  readonly labels: readonly { readonly key: string; readonly value: string }[];
+  readonly version: string;
+  readonly peer_address: string;
+  readonly status_address: string;
+  readonly git_hash: string;
+  readonly start_timestamp: string;
+  readonly deploy_path: string;
+}
+
+/** pdpb.StoreStats as the loader gives it. */
+export interface WireStats {
+  readonly store_id: string;
+  readonly capacity: string;
+  readonly available: string;
+  readonly used_size: string;
+  readonly sending_snap_count: number;
+  readonly receiving_snap_count: number;
+  readonly is_busy: boolean;
+  readonly start_time: number;
+  readonly slow_score: string;
+  readonly is_stopping: boolean;
+  readonly bytes_written: string;
+  readonly bytes_read: string;
+  readonly keys_written: string;
+  readonly keys_read: string;
+  readonly interval: { readonly start_timestamp: string; readonly end_timestamp: string } | null;
+}
+
+/** What a store says of itself, on top of what PD decides about it. */
+export function storeFromWire(wire: WireStore, known: StoreMeta | null, nowMs: number): StoreMeta {
+  const labels = known === null || wire.labels.length > 0 ? wire.labels : known.labels;
+  return {
+    id: Number(wire.id),
+    address: wire.address,
+    statusAddress: wire.status_address,
+    peerAddress: wire.peer_address,
+    version: wire.version,
+    gitHash: wire.git_hash,
+    deployPath: wire.deploy_path,
+    startTimestamp: Number(wire.start_timestamp),
+    labels: labels.map(({ key, value }) => ({ key, value })),
+    state: known?.state ?? 0,
+    nodeState: known?.nodeState ?? 1,
+    physicallyDestroyed: known?.physicallyDestroyed ?? false,
+    lastHeartbeatMs: known?.lastHeartbeatMs ?? nowMs,
+    leaderWeight: known?.leaderWeight ?? 1,
+    regionWeight: known?.regionWeight ?? 1,
+    limit: known?.limit ?? { "add-peer": 15, "remove-peer": 15 },
+  };
+}
+
+export function storeToWire(meta: StoreMeta, lastHeartbeatMs: number): Record<string, unknown> {
+  return {
+    id: String(meta.id),
+    address: meta.address,
+    state: meta.state,
+    labels: meta.labels,
+    version: meta.version,
+    peer_address: meta.peerAddress,
+    status_address: meta.statusAddress,
+    git_hash: meta.gitHash,
+    start_timestamp: String(meta.startTimestamp),
+    deploy_path: meta.deployPath,
+    last_heartbeat: `${lastHeartbeatMs}000000`,
+    physically_destroyed: meta.physicallyDestroyed,
+    node_state: meta.nodeState,
+  };
+}
+
+export function statsFromWire(wire: WireStats): StoreStats {
+  const { interval } = wire;
+  return {
+    capacity: Number(wire.capacity),
+    available: Number(wire.available),
+    usedSize: Number(wire.used_size),
+    sendingSnapCount: wire.sending_snap_count,
+    receivingSnapCount: wire.receiving_snap_count,
+    isBusy: wire.is_busy,
+    slowScore: Number(wire.slow_score),
+    isStopping: wire.is_stopping,
+    startTime: wire.start_time,
+    intervalMs: interval === null ? 0 : (Number(interval.end_timestamp) - Number(interval.start_timestamp)) * 1_000,
+    bytesWritten: Number(wire.bytes_written),
+    bytesRead: Number(wire.bytes_read),
+    keysWritten: Number(wire.keys_written),
+    keysRead: Number(wire.keys_read),
+  };
+}

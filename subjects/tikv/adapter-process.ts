@@ -110,6 +110,11 @@ async function start(
   writeInstance(stateDir, record);
   const started = await startSupervisor({ instance: id, project, network, stateDir, guardPort, nodes }, signal);
   const complete = { ...record, sockets: started.sockets };
-  writeInstance(stateDir, complete);
+  try {
+    writeInstance(stateDir, complete);
+  } catch (error) {
+    await started.engine.tearDown();
+    throw error;
+  }
   return new EmbeddedInstance({ layout, record: complete, engine: started.engine, deps });
 }

@@ -163,6 +163,45 @@ describe("an embedded instance", () => {
       });
   });
 
+  test("writes for the link layer who is held from whom; connecting does not mend", async ({ signal }) => {
+    const { sockets, paths } = await startOwner("c3");
+    await using engine = await openOwnerEngine({ socketPath: sockets.owner, hold: false }, signal);
+    const rules = () =>
+      (JSON.parse(readFileSync(path.join(paths.dir, "links.json"), "utf8")) as { rules: unknown[] }).rules;
+    expect(rules()).toEqual([]);
+    await engine.disconnect(steady, signal);
+    await engine.cut(steady, { peers: [frozen] }, signal);
+    expect(rules()).toEqual([
+      { component: steady, peers: null },
+      { component: steady, peers: [frozen] },
+    ]);
+    await engine.connect(steady, {}, signal);
+    expect(rules()).toEqual([{ component: steady, peers: [frozen] }]);
+    await engine.cut(steady, {}, signal);
+    expect(rules()).toEqual([{ component: steady, peers: null }]);
+    await engine.mend(steady, signal);
+    expect(rules()).toEqual([]);
+    await expect(engine.cut(steady, { peers: [helper] }, signal)).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  test("shows file names, never our folders, in the stack trace of a node that fails", async ({ signal }) => {
+    const { sockets, paths } = await startOwner("c4");
+    await using engine = await openOwnerEngine({ socketPath: sockets.owner, hold: false }, signal);
+    const broken = { ...suiteNode(paths.dir, helper, "broken"), restartPolicy: { name: "no" as const, max: 0 } };
+    await engine.addSupport(broken, signal);
+    const lines = await waitFor(
+      async () => {
+        const { status } = await engine.inspect(helper, signal);
+        return status === "exited" ? await engine.logs(helper, {}, signal) : null;
+      },
+      { clock: systemClock, timeoutMs: 10_000, everyMs: 20, what: "the node to fail", signal },
+    );
+    const text = lines.map((line) => line.text).join("\n");
+    expect(text).toContain("suite-node.ts");
+    expect(text).not.toContain(path.resolve(import.meta.dirname, "../.."));
+    expect(text).not.toContain(root);
+  });
+
   test("listens elsewhere when its folder's path is too long for a socket", async ({ signal }) => {
     const stateDir = path.join(root, "x".repeat(90), "y".repeat(40));
     const nodes = [suiteNode(stateDir, steady, "steady")];

@@ -55,12 +55,13 @@ async function launch(configFile: string, logFile: string, socketPath: string, s
     env: { PATH: process.env["PATH"] ?? "", NODE_NO_WARNINGS: "1" },
   });
   closeSync(output);
+  const exited = once(child, "exit");
   try {
-    const ended = once(child, "exit").then(([code]) => {
+    const ended = exited.then(([code]) => {
       throw new EngineError("internal", `the supervisor ended at once with code ${code}; its log: ${logFile}`);
     });
-    const [said] = (await Promise.race([once(child, "message", { signal }), ended])) as [StartMessage];
     ended.catch(() => undefined);
+    const [said] = (await Promise.race([once(child, "message", { signal }), ended])) as [StartMessage];
     if ("error" in said) throw new HarnessError(said.error.code, said.error.message);
     const engine = await openOwnerEngine({ socketPath, hold: true }, signal);
     // Only now: until here the channel is what keeps it.
@@ -68,7 +69,9 @@ async function launch(configFile: string, logFile: string, socketPath: string, s
     child.unref();
     return engine;
   } catch (error) {
-    child.kill("SIGKILL");
+    // Its nodes end before it does.
+    child.kill("SIGTERM");
+    await exited.catch(() => undefined);
     signal.throwIfAborted();
     throw error;
   }

@@ -10,5 +10,6 @@ process.on("SIGTERM", () => {
   if (behaviour !== "stubborn") process.exit(0);
 });
 if (behaviour === "flaky") setTimeout(() => process.exit(3), 100);
+if (behaviour === "broken") throw new Error("as a bug would");
 // Something that keeps it alive.
 createServer().listen(0, "127.0.0.1");

@@ -33,7 +33,7 @@ beforeEach(async () => {
   owners = [];
 });
 afterEach(async () => {
-  for (const owner of owners) owner.kill("SIGKILL");
+  for (const owner of owners) if (owner.kill("SIGKILL") && owner.exitCode === null) await once(owner, "exit");
   await sweep();
   await rm(root, { recursive: true, force: true });
 });

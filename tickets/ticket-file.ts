@@ -143,7 +143,7 @@ async function openDatabase(path: string, options: TicketFileOptions): Promise<D
   } catch (error) {
     db?.close();
     const known = fileError(error, path);
-    if (known instanceof HarnessError && known.code === "tickets-corrupt") throw setAside(path, known, options);
+    if (known instanceof HarnessError && known.code === "tickets-corrupt") throw damaged(path, known, options);
     throw known;
   }
 }
@@ -183,7 +183,10 @@ async function prepare(db: Database, path: string, options: TicketFileOptions): 
 }
 
 /** Never overwritten, never deleted: the next start makes a new file, a person may still rescue the old one. */
-function setAside(path: string, damage: HarnessError, { clock }: TicketFileOptions): HarnessError {
+function damaged(path: string, damage: HarnessError, { clock }: TicketFileOptions): HarnessError {
+  // A mistyped --db must not move somebody's letters away.
+  if (damage.details["sqlite"] === "SQLITE_NOTADB" && !path.endsWith(".db"))
+    return new HarnessError("tickets-corrupt", `${path} is not a ticket file; it was left as it is`, { cause: damage });
   const aside = `${path}.damaged-${stampOf(clock.now())}`;
   for (const suffix of SIDE_FILES) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   return new HarnessError(

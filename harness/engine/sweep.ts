@@ -80,19 +80,15 @@ async function sweepOne(
   }
 }
 
-async function cleanUp(
-  found: FoundInstance,
-  { keepers, heal, clock }: SweepOptions,
-  signal: AbortSignal,
-): Promise<Outcome> {
+async function cleanUp(found: FoundInstance, options: SweepOptions, signal: AbortSignal): Promise<Outcome> {
   const kind = found.record?.kind ?? "process";
-  const keeper = keepers[kind];
+  const keeper = options.keepers[kind];
   if (keeper === undefined) return { outcome: "skipped", why: `there is no ${kind} engine here` };
   if (found.record?.detached === true && (await keeper.isUp(found, signal))) {
-    await heal(found, signal);
+    await options.heal(found, signal);
     return { outcome: "kept", why: "it was started to stay" };
   }
-  await keeper.tearDown(found, signal, clock);
+  await keeper.tearDown(found, signal, options.clock);
   rmSync(found.paths.dir, { recursive: true, force: true });
   return { outcome: "removed", why: "its owner is gone" };
 }

@@ -117,7 +117,14 @@ describe("an embedded cluster", () => {
     const folder = path.join(root, "logs");
     await cluster.collectLogs(folder, signal);
     expect((await readdir(folder)).sort()).toEqual([
-      ...["pd0.log", "pd1.log", "pd2.log", "prometheus.log", "supervisor.log", "tikv0.log", "tikv1.log", "tikv2.log"],
+      "pd0.log",
+      "pd1.log",
+      "pd2.log",
+      "prometheus.log",
+      "supervisor.log",
+      "tikv0.log",
+      "tikv1.log",
+      "tikv2.log",
     ]);
     expect(readFileSync(path.join(folder, "pd0.log"), "utf8")).toContain("[INFO]");
   });

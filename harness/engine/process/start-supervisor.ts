@@ -35,7 +35,11 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const socketDir = socketFolder(stateDir, instance);
   const config = supervisorConfigSchema.parse({
-    ...{ instance, project, network, stateDir, socketDir },
+    instance,
+    project,
+    network,
+    stateDir,
+    socketDir,
     guardPort: options.guardPort ?? null,
     nodes: options.nodes,
   });

@@ -1,39 +1,36 @@
 import { parseArgs } from "node:util";
 import { ConfigError, errorText } from "../../../../harness/base/errors.ts";
 
+/** What the command line says; null where it says nothing. */
 export interface TikvFlags {
-  readonly addr: string;
-  readonly advertiseAddr: string;
-  /** Empty = no status server. */
-  readonly statusAddr: string;
-  readonly advertiseStatusAddr: string;
-  readonly dataDir: string;
-  readonly pdEndpoints: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  /** Bytes; 0 = what the disk has. */
-  readonly capacityBytes: number;
+  readonly addr: string | null;
+  readonly advertiseAddr: string | null;
+  readonly statusAddr: string | null;
+  readonly advertiseStatusAddr: string | null;
+  readonly dataDir: string | null;
+  readonly pdEndpoints: readonly string[] | null;
+  readonly labels: Readonly<Record<string, string>> | null;
+  readonly capacityBytes: number | null;
   readonly configFile: string | null;
-  readonly logLevel: string;
-  /** Check and leave. */
+  readonly logLevel: string | null;
   readonly only: "version" | "config-check" | null;
 }
 
 /** tikv-server's command line (facts §7). @throws ConfigError naming the flag. */
 export function parseFlags(argv: readonly string[]): TikvFlags {
   const values = parse(argv);
-  const addr = values.addr ?? "127.0.0.1:20160";
-  const statusAddr = values["status-addr"] ?? "127.0.0.1:20180";
+  const endpoints = values["pd-endpoints"] ?? values.pd;
   return {
-    addr,
-    advertiseAddr: values["advertise-addr"] ?? addr,
-    statusAddr,
-    advertiseStatusAddr: values["advertise-status-addr"] ?? statusAddr,
-    dataDir: values["data-dir"] ?? "./",
-    pdEndpoints: (values["pd-endpoints"] ?? values.pd ?? "127.0.0.1:2379").split(",").filter((text) => text !== ""),
-    labels: labelsOf(values.labels),
-    capacityBytes: bytesOf(values.capacity),
+    addr: values.addr ?? null,
+    advertiseAddr: values["advertise-addr"] ?? null,
+    statusAddr: values["status-addr"] ?? null,
+    advertiseStatusAddr: values["advertise-status-addr"] ?? null,
+    dataDir: values["data-dir"] ?? null,
+    pdEndpoints: endpoints?.split(",").filter((text) => text !== "") ?? null,
+    labels: values.labels === undefined ? null : labelsOf(values.labels),
+    capacityBytes: values.capacity === undefined ? null : bytesOf(values.capacity),
     configFile: values.config ?? null,
-    logLevel: values["log-level"] ?? "info",
+    logLevel: values["log-level"] ?? null,
     only: values.version === true ? "version" : values["config-check"] === true ? "config-check" : null,
   };
 }
@@ -64,8 +61,8 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function labelsOf(text: string | undefined): Record<string, string> {
-  const pairs = (text ?? "").split(",").filter((pair) => pair !== "");
+function labelsOf(text: string): Record<string, string> {
+  const pairs = text.split(",").filter((pair) => pair !== "");
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
@@ -77,9 +74,8 @@ function labelsOf(text: string | undefined): Record<string, string> {
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, B: 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
-/** `10GB`, `512MiB`, `0`. */
-function bytesOf(text: string | undefined): number {
-  if (text === undefined || text === "") return 0;
+/** `10GB`, `512MiB`, `0`. @throws ConfigError */
+export function bytesOf(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(B|([KMGT])(?:i?B)?)?$/i.exec(text);
   const unit = UNITS[(match?.[3] ?? "").toUpperCase()];
   if (match === null || unit === undefined) throw new ConfigError(`invalid capacity "${text}"`);

@@ -45,6 +45,15 @@ export interface PeerHost {
 export type WriteResult =
   { readonly ok: true; readonly cas: readonly CasOutcome[] } | { readonly ok: false; readonly error: RegionError };
 
+interface Flow {
+  readonly bytesWritten: number;
+  readonly keysWritten: number;
+  readonly bytesRead: number;
+  readonly keysRead: number;
+}
+
+const NO_FLOW: Flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+
 interface Proposal {
   readonly term: number;
   settle(result: WriteResult): void;
@@ -77,8 +86,7 @@ export class RegionPeer implements RaftGroup {
   readonly #heardAt = new Map<number, number>();
   #nextRead = 1;
   #behind = "";
-  /** Since the last heartbeat to PD. */
-  flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+  #flow = NO_FLOW;
 
   constructor(options: {
     readonly regionId: number;
@@ -182,6 +190,28 @@ export class RegionPeer implements RaftGroup {
     });
   }
 
+  /** A value of `bytes` was read. */
+  countRead(bytes: number): void {
+    this.#count({ bytesRead: bytes, keysRead: 1 });
+  }
+
+  /** What was read and written since the last call. */
+  takeFlow(): Flow {
+    const flow = this.#flow;
+    this.#flow = NO_FLOW;
+    return flow;
+  }
+
+  #count(more: Partial<Flow>): void {
+    const { bytesWritten, keysWritten, bytesRead, keysRead } = this.#flow;
+    this.#flow = {
+      bytesWritten: bytesWritten + (more.bytesWritten ?? 0),
+      keysWritten: keysWritten + (more.keysWritten ?? 0),
+      bytesRead: bytesRead + (more.bytesRead ?? 0),
+      keysRead: keysRead + (more.keysRead ?? 0),
+    };
+  }
+
   // ---------------------------------------------------------------------------------------------- raft's side
 
   heard(from: Peer): void {
@@ -278,8 +308,7 @@ export class RegionPeer implements RaftGroup {
     if (command.version !== state.region.epoch.version) return { ok: false, error: epochNotMatch([state.region]) };
     if (command.kind === "write") {
       const cas = state.write(command.ops);
-      this.flow.keysWritten += command.ops.length;
-      this.flow.bytesWritten += data.length;
+      this.#count({ bytesWritten: data.length, keysWritten: command.ops.length });
       return { ok: true, cas };
     }
     const parts = state.split(command);

@@ -1,0 +1,62 @@
+import type { PeerMessage, RegionMessage } from "./region.ts";
+
+/** Replies of `pdpb.PD` as the loader gives them; only what a store reads. */
+
+export interface ReplyHeader {
+  readonly cluster_id: string;
+  readonly error: { readonly type: number; readonly message: string } | null;
+}
+
+export interface MemberMessage {
+  readonly name: string;
+  readonly client_urls: readonly string[];
+}
+
+export interface GetMembersReply {
+  readonly header: ReplyHeader | null;
+  readonly members: readonly MemberMessage[];
+  readonly leader: MemberMessage | null;
+}
+
+export interface RegionHeartbeatReply {
+  readonly header: ReplyHeader | null;
+  readonly region_id: string;
+  readonly region_epoch: { readonly conf_ver: string; readonly version: string } | null;
+  readonly change_peer: ChangePeerMessage | null;
+  readonly change_peer_v2: { readonly changes: readonly ChangePeerMessage[] } | null;
+  readonly transfer_leader: { readonly peer: PeerMessage | null; readonly peers: readonly PeerMessage[] } | null;
+  readonly split_region: { readonly policy: number; readonly keys: readonly Buffer[] } | null;
+  readonly merge: unknown;
+}
+
+export interface ChangePeerMessage {
+  readonly peer: PeerMessage | null;
+  readonly change_type: number;
+}
+
+/** What a store calls, and what it gets: request without header -> reply. */
+export interface PdCalls {
+  IsBootstrapped: { request: object; reply: { readonly bootstrapped: boolean } };
+  Bootstrap: { request: { store: StoreMessage; region: RegionMessage }; reply: object };
+  AllocID: { request: object; reply: { readonly id: string } };
+  PutStore: { request: { store: StoreMessage }; reply: object };
+  GetStore: { request: { store_id: string }; reply: { readonly store: StoreMessage | null } };
+  GetRegionByID: { request: { region_id: string }; reply: { readonly region: RegionMessage | null } };
+  StoreHeartbeat: { request: { stats: object }; reply: object };
+  AskBatchSplit: {
+    request: { region: RegionMessage; split_count: number };
+    reply: { readonly ids: readonly { readonly new_region_id: string; readonly new_peer_ids: readonly string[] }[] };
+  };
+  ReportBatchSplit: { request: { regions: readonly RegionMessage[] }; reply: object };
+}
+
+export interface StoreMessage {
+  readonly id: string;
+  readonly address: string;
+  readonly status_address: string;
+  readonly version: string;
+  readonly git_hash: string;
+  readonly start_timestamp: string;
+  readonly deploy_path: string;
+  readonly labels: readonly { readonly key: string; readonly value: string }[];
+}

@@ -1,0 +1,261 @@
+import { statfsSync } from "node:fs";
+import type { Clock, EpochMs } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
+import type { Random } from "../../../../harness/base/random.ts";
+import { parseAddress } from "../../../common/link/dial.ts";
+import type { LinkRules } from "../../../common/link/link-rules.ts";
+import type { Hello } from "../../../common/link/peer-connection.ts";
+import { listenOnePort, type OnePortServer } from "../../../common/one-port/one-port-server.ts";
+import { FileRaftStorage } from "../../../common/raft/index.ts";
+import { logOfNode, type NodeLog } from "../node-log.ts";
+import { bootstrapCluster, identify } from "./bootstrap.ts";
+import type { DataDir, StoreIdentity } from "./data-dir.ts";
+import { drainLeaders } from "./drain.ts";
+import type { StoreMessage } from "./pd-messages.ts";
+import { PdSession } from "./pd-session.ts";
+import { PdWorker } from "./pd-worker.ts";
+import { decodeFrame } from "./raft-frame.ts";
+import { RaftTransport } from "./raft-transport.ts";
+import { RawApi } from "./raw-api.ts";
+import type { TikvSettings } from "./settings.ts";
+import { splitRegion } from "./split-region.ts";
+import { statusListener } from "./status-server.ts";
+import { Store } from "./store.ts";
+import { TikvMetrics, type DiskSizes } from "./tikv-metrics.ts";
+import { tikvGrpcServer } from "./tikv-service.ts";
+
+export const VERSION = "8.5.5";
+export const GIT_HASH = "9db56f31b7c5c1bbd5bd4ae1ff1ea0d1c4a97df2";
+
+export interface TikvNodeOptions {
+  readonly settings: TikvSettings;
+  readonly name: string;
+  readonly dataDir: DataDir;
+  readonly rules: LinkRules;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: NodeLog;
+  /** Factor on every duration; 1 = as the real one. */
+  readonly timeFactor: number;
+  readonly startedAt: EpochMs;
+  /** The process cannot go on. */
+  onFatal(error: unknown): void;
+}
+
+/** raftstore.raft-base-tick-interval */
+const TICK_MS = 1_000;
+const DRAIN_MS = 20_000;
+
+/** One TiKV: from its first word with PD to its last leader handed over. */
+export class TikvNode {
+  readonly #options: TikvNodeOptions;
+  readonly #stop: AbortController;
+  readonly #parts: Parts;
+  #stopping = false;
+
+  private constructor(options: TikvNodeOptions, stop: AbortController, parts: Parts) {
+    this.#options = options;
+    this.#stop = stop;
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when it serves. Waits for PD as long as it takes.
+   * @throws PdRefused (e.g. duplicated store address), HarnessError (cluster ID mismatch, port taken), StoreError.
+   */
+  static async start(options: TikvNodeOptions, signal: AbortSignal): Promise<TikvNode> {
+    const { settings, log, clock, rules, timeFactor, dataDir } = options;
+    const stop = new AbortController();
+    const metrics = new TikvMetrics(options.startedAt, VERSION, GIT_HASH);
+    const clusterId = dataDir.readIdentity()?.clusterId ?? null;
+    const requests = metrics.pdRequests;
+    const session = new PdSession({
+      endpoints: settings.pdEndpoints,
+      rules,
+      clock,
+      log,
+      requests,
+      timeFactor,
+      clusterId,
+    });
+    await session.call("IsBootstrapped", {}, signal);
+    log.info("server.rs:394", "connect to PD cluster", { cluster_id: session.clusterId });
+    const identity = await identify(dataDir, session, signal);
+    const parts = await assemble(options, { identity, session, metrics, stop: stop.signal });
+    const self = storeMessage(options, identity);
+    await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log }, signal);
+    const node = new TikvNode(options, stop, parts);
+    await node.#serve(self, signal);
+    return node;
+  }
+
+  /** Hands leaders over, then lets go of everything. */
+  async shutdown(): Promise<void> {
+    const { clock, log, timeFactor } = this.#options;
+    const { store, worker } = this.#parts;
+    this.#stopping = true;
+    await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log });
+    this.#stop.abort();
+    await worker.current?.[Symbol.asyncDispose]();
+    for (const server of this.#parts.servers) await server.close();
+    await this.#parts.transport[Symbol.asyncDispose]();
+    await store.stop();
+    await this.#parts.storage[Symbol.asyncDispose]();
+  }
+
+  async #serve(self: StoreMessage, signal: AbortSignal): Promise<void> {
+    const { settings, log, rules, clock } = this.#options;
+    const { store, session, metrics, servers } = this.#parts;
+    log.info("node.rs:250", "put store to PD", { store_id: self.id });
+    await session.call("PutStore", { store: self }, signal);
+    const api = new RawApi(store, metrics, clock);
+    const listening = await listenOnePort({
+      ...parseAddress(settings.addr),
+      rules,
+      log: logOfNode(log, "server.rs:600"),
+      grpc: tikvGrpcServer(api, metrics.grpcFailures),
+      peer: (hello, frames) => this.#receive(hello, frames),
+    });
+    servers.push(listening);
+    log.info("server.rs:316", "listening on addr", { addr: settings.addr });
+    this.#parts.worker.current = this.#startWorker();
+    void this.#tick();
+    log.info("server.rs:360", "TiKV is ready to serve");
+    if (settings.statusAddr === "") return;
+    const http = statusListener({ registry: metrics.registry, store, config: settings.shown });
+    const status = { ...parseAddress(settings.statusAddr), rules, log: logOfNode(log, "mod.rs:300"), http };
+    servers.push(await listenOnePort(status));
+    log.info("mod.rs:310", "status server listening", { addr: settings.statusAddr });
+  }
+
+  async #receive(hello: Hello, frames: AsyncIterable<Buffer>): Promise<void> {
+    const { session, store, metrics } = this.#parts;
+    if (hello.cluster !== session.clusterId) return;
+    for await (const bytes of frames) {
+      metrics.raftReceived.inc();
+      try {
+        store.receive(decodeFrame(bytes));
+      } catch (error) {
+        this.#options.onFatal(error);
+        return;
+      }
+    }
+  }
+
+  #startWorker(): PdWorker {
+    const { clock, log, timeFactor, startedAt } = this.#options;
+    const { session, store, metrics, disk } = this.#parts;
+    return new PdWorker({
+      session,
+      store,
+      clock,
+      log,
+      timeFactor,
+      heartbeatMessages: metrics.pdHeartbeats,
+      stats: () => {
+        const { capacity, available, used } = disk();
+        const peers = [...store.peers];
+        return {
+          store_id: String(store.storeId),
+          capacity: String(capacity),
+          available: String(available),
+          used_size: String(used),
+          region_count: peers.length,
+          start_time: Math.floor(startedAt / 1000),
+          slow_score: "1",
+          is_stopping: this.#stopping,
+        };
+      },
+      split: (peer, keys) => splitRegion(peer, keys, session, this.#stop.signal),
+    });
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, timeFactor } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await clock.sleep(TICK_MS * timeFactor, signal).catch(() => {});
+      if (!signal.aborted) this.#parts.store.tick();
+    }
+  }
+}
+
+interface Parts {
+  readonly session: PdSession;
+  readonly metrics: TikvMetrics;
+  readonly storage: FileRaftStorage;
+  readonly store: Store;
+  readonly transport: RaftTransport;
+  readonly servers: OnePortServer[];
+  /** Set once the store may talk about itself. */
+  readonly worker: { current: PdWorker | null };
+  disk(): DiskSizes;
+}
+
+async function assemble(
+  { settings, name, dataDir, rules, clock, random, log, onFatal }: TikvNodeOptions,
+  from: {
+    readonly identity: StoreIdentity;
+    readonly session: PdSession;
+    readonly metrics: TikvMetrics;
+    readonly stop: AbortSignal;
+  },
+): Promise<Parts> {
+  const { identity, session, metrics } = from;
+  const { storage, found } = await FileRaftStorage.open(dataDir.raftFolder);
+  const worker: Parts["worker"] = { current: null };
+  const transport = new RaftTransport({
+    name,
+    clusterId: session.clusterId,
+    rules,
+    clock,
+    log,
+    failures: metrics.linkFailures,
+    resolve: async (storeId, signal) => {
+      const { store: there } = await session.call("GetStore", { store_id: String(storeId) }, signal);
+      if (there === null || there.address === "") throw new Error(`store ${storeId} not found in PD`);
+      return there.address;
+    },
+    onUnreachable: (storeId) => store.unreachable(storeId),
+  });
+  const store = new Store({
+    storeId: identity.storeId,
+    storage,
+    found,
+    clock,
+    random,
+    log,
+    send: (storeId, frame) => transport.send(storeId, frame),
+    onChanged: (peer) => worker.current?.report(peer),
+    onSplit: (regions) => void worker.current?.reportSplit(regions),
+    onFatal,
+    onWrite: (seconds) => metrics.appendLog.observe({}, seconds),
+  });
+  const disk = (): DiskSizes => diskSizes(dataDir.path, settings.capacityBytes, storage.sizeBytes);
+  metrics.watch(store, disk);
+  return { session, metrics, storage, store, transport, servers: [], worker, disk };
+}
+
+function storeMessage({ settings, startedAt }: TikvNodeOptions, { storeId }: StoreIdentity): StoreMessage {
+  return {
+    id: String(storeId),
+    address: settings.advertiseAddr,
+    status_address: settings.advertiseStatusAddr,
+    version: VERSION,
+    git_hash: GIT_HASH,
+    start_timestamp: String(Math.floor(startedAt / 1000)),
+    deploy_path: "/",
+    labels: Object.entries(settings.labels).map(([key, value]) => ({ key, value })),
+  };
+}
+
+/** As TiKV counts: capacity is the configured one where the disk has more, available what is left of it. */
+function diskSizes(path: string, limit: number, used: number): DiskSizes {
+  try {
+    const { bsize, blocks, bavail } = statfsSync(path);
+    const capacity = limit > 0 ? Math.min(limit, blocks * bsize) : blocks * bsize;
+    return { capacity, used, available: Math.min(bavail * bsize, Math.max(0, capacity - used)) };
+  } catch (error) {
+    throw new Error(`disk of ${path}: ${errorText(error)}`, { cause: error });
+  }
+}

@@ -1,16 +1,10 @@
 import { Command, Option } from "commander";
 import { HarnessError } from "../base/errors.ts";
-import {
-  claimInstance,
-  instanceIds,
-  instancePaths,
-  readInstance,
-  stateRoot,
-  type InstanceRecord,
-} from "../engine/instances.ts";
-import type { Endpoints, InstanceId, SubjectInstance } from "../protocol.ts";
+import { claimInstance, stateRoot, type InstanceRecord } from "../engine/instances.ts";
+import type { Endpoints, InstanceId } from "../protocol.ts";
 import { chooseSubjectEngine } from "./choose-engine.ts";
 import type { CliIo } from "./io.ts";
+import { openStanding, standingInstance, type Detachable } from "./standing-instance.ts";
 import { holderOf } from "./subjects.ts";
 
 const PROJECT = "tikv";
@@ -49,7 +43,7 @@ function onlyTikv(name: string): string {
 }
 
 async function up(io: CliIo, flags: Flags): Promise<void> {
-  const running = standing(io);
+  const running = standingInstance(io);
   if (running !== null)
     throw new HarnessError("already-running", `it is up (instance ${running.id}); \`lab subject down tikv\` ends it`);
   const engine = await chooseSubjectEngine(flags.engine, io);
@@ -72,7 +66,7 @@ async function up(io: CliIo, flags: Flags): Promise<void> {
 async function down(io: CliIo, { json }: Flags): Promise<void> {
   const record = required(io);
   using owned = claimInstance(stateRoot(io.env), record.id, holderOf(io, "subject down tikv"));
-  const instance = await reopen(record, owned.paths.dir, io);
+  const instance = await openStanding(record, io);
   await instance.tearDown();
   io.out(
     json ? `${JSON.stringify({ id: record.id, down: true })}\n` : `instance ${record.id} is down, its data is gone\n`,
@@ -80,9 +74,9 @@ async function down(io: CliIo, { json }: Flags): Promise<void> {
 }
 
 async function status(io: CliIo, { json }: Flags): Promise<void> {
-  const record = standing(io);
+  const record = standingInstance(io);
   if (record === null) return io.out(json ? "null\n" : "not running; `lab subject up tikv` starts it\n");
-  await using instance = await reopen(record, instancePaths(stateRoot(io.env), record.id).dir, io);
+  await using instance = await openStanding(record, io);
   const states = await instance.engine.list(io.signal);
   io.out(
     json
@@ -93,14 +87,9 @@ async function status(io: CliIo, { json }: Flags): Promise<void> {
 
 async function endpoints(io: CliIo, { json }: Flags): Promise<void> {
   const record = required(io);
-  await using instance = await reopen(record, instancePaths(stateRoot(io.env), record.id).dir, io);
+  await using instance = await openStanding(record, io);
   const book = instance.endpoints("host");
   io.out(json ? `${JSON.stringify(book)}\n` : addresses(book));
-}
-
-interface Detachable extends SubjectInstance {
-  detach(signal: AbortSignal): Promise<void>;
-  tearDown(): Promise<void>;
 }
 
 async function deployDetachable(
@@ -109,30 +98,14 @@ async function deployDetachable(
 ): Promise<Detachable> {
   if (options.engine === "process") {
     const { deployEmbedded } = await import("../../subjects/tikv/adapter-process.ts");
-    return (await deployEmbedded(options, io.deps, io.signal)) as unknown as Detachable;
+    return await deployEmbedded(options, io.deps, io.signal);
   }
   const { deployDocker } = await import("../../subjects/tikv/adapter-docker.ts");
-  return (await deployDocker(options, io.deps, io.signal)) as unknown as Detachable;
-}
-
-async function reopen(record: InstanceRecord, dir: string, io: CliIo): Promise<Detachable> {
-  if (record.kind === "process") {
-    const { bootEmbeddedFrom } = await import("../../subjects/tikv/adapter-process.ts");
-    return (await bootEmbeddedFrom(dir, io.deps, io.signal)) as unknown as Detachable;
-  }
-  const { bootDockerFrom } = await import("../../subjects/tikv/adapter-docker.ts");
-  return (await bootDockerFrom(dir, io.deps, io.signal)) as unknown as Detachable;
-}
-
-/** The instance that `subject up` started, or null. */
-function standing(io: CliIo): InstanceRecord | null {
-  const root = stateRoot(io.env);
-  const records = instanceIds(root).map((id) => readInstance(instancePaths(root, id).dir));
-  return records.find((record) => record?.subject === "tikv" && record.detached) ?? null;
+  return await deployDocker(options, io.deps, io.signal);
 }
 
 function required(io: CliIo): InstanceRecord {
-  const record = standing(io);
+  const record = standingInstance(io);
   if (record === null) throw new HarnessError("not-found", "it is not running; `lab subject up tikv` starts it");
   return record;
 }

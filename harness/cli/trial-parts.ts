@@ -73,7 +73,7 @@ function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, 
   if (engine === "process") return childProcessLauncher({ clock: io.deps.clock, env: io.env });
   return async (variant, instance, given, signal) => {
     const { containerLauncher } = await import("../trial/container-operator.ts");
-    return await containerLauncher({ clock: io.deps.clock, env: io.env })(variant, instance, given, signal);
+    return await containerLauncher({ env: io.env })(variant, instance, given, signal);
   };
 }
 

@@ -102,7 +102,7 @@ async function withSubject(
   run.record.attestation.before = (await instance.attest(signal)).digest;
   await run.folder.save(run.record);
 
-  const ticketsPath = plan.ticketsPath ?? run.folder.file("tickets.db");
+  const ticketsPath = plan.ticketsPath ?? run.folder.file("tickets/tickets.db");
   const tickets = scope.use(await parts.openTickets(ticketsPath));
   const workload = scope.use(await instance.startWorkload({ ...scenario.workload, seed: plan.seed }, signal));
   const history = scope.use(new HistoryDrain(workload, run));

@@ -31,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./subject.ts")).subjectCommand(io),
   },
   {
+    name: "monitor",
+    summary: "watch a cluster, open and resolve tickets: run",
+    load: async (io) => (await import("./monitor.ts")).monitorCommand(io),
+  },
+  {
     name: "ticket",
     summary: "tickets: create, list, show, resolve, hold, unhold, reopen",
     load: async (io) => (await import("./ticket.ts")).ticketCommand(io),

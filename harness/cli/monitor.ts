@@ -78,9 +78,9 @@ async function open(flags: Flags, io: CliIo): Promise<Watched> {
 }
 
 async function withoutEngine(pdUrls: readonly string[], prometheusUrl: string | null, io: CliIo): Promise<Watched> {
-  const { members, clusterId } = await namePdMembers(pdUrls, io.deps, io.signal);
+  const members = await namePdMembers(pdUrls, io.deps, io.signal);
   return {
-    id: stableId(clusterId ?? pdUrls.join()),
+    id: stableId(`pd ${pdUrls.toSorted().join()}`),
     subject: "tikv",
     timeFactor: 1,
     invariants: tikvInvariants(),
@@ -89,7 +89,7 @@ async function withoutEngine(pdUrls: readonly string[], prometheusUrl: string | 
   };
 }
 
-/** The same for every monitor of that cluster, so that a restarted one finds its tickets again. */
+/** The same for every monitor that is started alike, so that a restarted one finds its tickets again. */
 function stableId(text: string): InstanceId {
   return createHash("sha256").update(text).digest("hex").slice(0, 8) as InstanceId;
 }

@@ -3,23 +3,16 @@ import { asUrl, hostOf } from "./kit/clients/address-book.ts";
 import { parseLossless } from "./kit/clients/lossless.ts";
 import { type PdClient, type PdMember, pdClient } from "./kit/clients/pd.ts";
 
-export interface NamedMembers {
-  /** Base URL by the member's own name, or by its address where it could not be asked. */
-  readonly members: Readonly<Record<string, string>>;
-  /** PD's id of the cluster; null when nobody answered. */
-  readonly clusterId: string | null;
-}
-
 /**
  * Finds out which member answers behind each URL: by the URLs that PD advertises, else (ports that are mapped, names
  * that only resolve inside) by the member id of the etcd that answers there. A member that is down keeps its address as
- * its name. Never throws for a cluster that does not answer.
+ * its name. Base URL by name. Never throws for a cluster that does not answer.
  */
 export async function namePdMembers(
   urls: readonly string[],
   deps: Pick<Deps, "clock" | "fetch">,
   signal: AbortSignal,
-): Promise<NamedMembers> {
+): Promise<Readonly<Record<string, string>>> {
   const byAddress = Object.fromEntries(urls.map((url) => [addressOf(url), asUrl(url)]));
   const pd = pdClient({ members: byAddress }, deps);
   const known = await pd.membership(signal).catch(() => null);
@@ -30,7 +23,7 @@ export async function namePdMembers(
       return [member?.name ?? nameless(address, Object.keys(byAddress)), url] as const;
     }),
   );
-  return { members: Object.fromEntries(named), clusterId: known?.clusterId ?? null };
+  return Object.fromEntries(named);
 }
 
 async function whoIs(

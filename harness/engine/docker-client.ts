@@ -39,6 +39,16 @@ async function contextHost(env: Readonly<Record<string, string | undefined>>): P
   }
 }
 
+/** @throws EngineError `engine-unreachable`, `engine-permission`: says what to do. */
+export async function pingDocker(docker: Docker, signal: AbortSignal): Promise<void> {
+  try {
+    // The types of dockerode do not know that it takes a signal, as every request does.
+    await docker.ping({ abortSignal: signal } as never);
+  } catch (error) {
+    throw dockerError(error, "asking Docker", signal);
+  }
+}
+
 /** What dockerode throws: an HTTP status of the engine, or a socket's error code. */
 interface DockerFailure {
   readonly statusCode?: number;

@@ -1,19 +1,11 @@
 import type Docker from "dockerode";
-import { fileURLToPath } from "node:url";
 import { EngineError } from "../base/errors.ts";
 import type { Deps } from "../protocol.ts";
 import { ensureImage } from "./images.ts";
+import { ownImages } from "./own-images.ts";
 import { PART_LABEL, SUPPORT_PART } from "./labels.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const CHAIN = "HOLD";
-
-const IMAGE = {
-  tag: "net-tools:1",
-  dockerfile: `${root}docker/net-tools/Dockerfile`,
-  context: `${root}docker/net-tools`,
-  sources: ["Dockerfile"],
-};
 
 /**
  * Drops packets inside a container's own network namespace, through a short-lived helper container that shares it: the
@@ -49,9 +41,9 @@ export class PacketFilter {
   }
 
   async #run(containerId: string, script: readonly string[], signal: AbortSignal): Promise<void> {
-    await ensureImage(IMAGE, signal);
+    await ensureImage(ownImages.netTools, signal);
     const helper = await this.#docker.createContainer({
-      Image: IMAGE.tag,
+      Image: ownImages.netTools.tag,
       Cmd: ["/bin/sh", "-c", script.join("\n")],
       Labels: { [PART_LABEL]: SUPPORT_PART },
       HostConfig: { NetworkMode: `container:${containerId}`, CapAdd: ["NET_ADMIN"] },

@@ -167,7 +167,7 @@ class DockerEngine implements Engine {
   async stats(component: Component, signal: AbortSignal) {
     const { Id } = await this.details(component, signal);
     const reply: unknown = await this.call(`stats of ${component}`, signal, () =>
-      this.docker.getContainer(Id).stats({ stream: false, abortSignal: signal }),
+      this.docker.getContainer(Id).stats({ stream: false, abortSignal: signal } as { stream: false }),
     );
     return toContainerStats(reply, this.#capacity);
   }

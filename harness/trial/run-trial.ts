@@ -102,6 +102,7 @@ async function withSubject(
   run.record.attestation.before = (await instance.attest(signal)).digest;
   await run.folder.save(run.record);
 
+  // In a folder of its own: an operator in a container gets that folder, and the record is none of its business.
   const ticketsPath = plan.ticketsPath ?? run.folder.file("tickets/tickets.db");
   const tickets = scope.use(await parts.openTickets(ticketsPath));
   const workload = scope.use(await instance.startWorkload({ ...scenario.workload, seed: plan.seed }, signal));

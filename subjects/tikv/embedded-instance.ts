@@ -26,6 +26,7 @@ import {
   scrapeIntervalMs,
   type EmbeddedLayout,
 } from "./embedded.ts";
+import { endedWith } from "./ended-with.ts";
 import { tikvInvariants } from "./invariants/index.ts";
 import { addressBook, urlsOf } from "./kit/clients/address-book.ts";
 import { pdClient } from "./kit/clients/pd.ts";
@@ -203,20 +204,6 @@ export class EmbeddedInstance implements SubjectInstance<TikvObservation> {
     if (this.#detached) await this.engine[Symbol.asyncDispose]();
     else await this.tearDown();
   }
-}
-
-function endedWith(workload: Workload, end: () => Promise<void>): Workload {
-  return {
-    metricsUrl: workload.metricsUrl,
-    window: (windowMs, signal) => workload.window(windowMs, signal),
-    history: (signal) => workload.history(signal),
-    stop: (signal) => workload.stop(signal),
-    readBack: (options, signal) => workload.readBack(options, signal),
-    async [Symbol.asyncDispose]() {
-      await workload[Symbol.asyncDispose]();
-      await end();
-    },
-  };
 }
 
 function samePorts({ ports }: EmbeddedLayout): EmbeddedLayout["ports"] {

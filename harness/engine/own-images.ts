@@ -1,0 +1,47 @@
+import path from "node:path";
+import type { ImageBuild } from "./images.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const PACKAGES = ["package.json", "package-lock.json", ".npmrc", ".dockerignore"];
+
+const fromRoot = (tag: string, folder: string, sources: readonly string[]): ImageBuild => ({
+  tag,
+  dockerfile: path.join(root, "docker", folder, "Dockerfile"),
+  context: root,
+  sources: [...PACKAGES, `docker/${folder}`, ...sources],
+});
+
+/**
+ * What we build. Operators see the tags of what runs in the cluster, so all of them are neutral. `sources` is what the
+ * Dockerfile copies.
+ */
+export const ownImages = {
+  /** Imitations of PD and TiKV: `/pd-server`, `/tikv-server`. */
+  clusterNode: fromRoot("cluster-node:1", "stand-in", [
+    "tsconfig.json",
+    "harness/base",
+    "harness/protocol.ts",
+    "subjects/common",
+    "subjects/tikv",
+  ]),
+  workload: fromRoot("tikv-workload:1", "workload", [
+    "harness/base",
+    "harness/protocol.ts",
+    "subjects/tikv/proto",
+    "subjects/tikv/workload",
+  ]),
+  agent: fromRoot("operator-agent:1", "agent", [
+    "harness/base",
+    "harness/protocol.ts",
+    "harness/engine",
+    "harness/agent",
+    "tickets",
+    "subjects/tikv/kit",
+  ]),
+  netTools: {
+    tag: "net-tools:1",
+    dockerfile: path.join(root, "docker/net-tools/Dockerfile"),
+    context: path.join(root, "docker/net-tools"),
+    sources: [],
+  },
+} satisfies Readonly<Record<string, ImageBuild>>;

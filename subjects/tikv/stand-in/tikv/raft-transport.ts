@@ -52,6 +52,11 @@ export class RaftTransport implements AsyncDisposable {
     else if (destination.early.length < MAX_EARLY) destination.early.push(bytes);
   }
 
+  /** False once a connection to it broke, until it is back. */
+  reaches(storeId: number): boolean {
+    return this.#destinations.get(storeId)?.broken !== true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await Promise.all([...this.#destinations.values()].map(({ link }) => link?.[Symbol.asyncDispose]()));

@@ -214,7 +214,7 @@ export class RegionPeer implements RaftGroup {
 
   // ---------------------------------------------------------------------------------------------- raft's side
 
-  heard(from: Peer): void {
+  #heard(from: Peer): void {
     this.#knownPeers.set(from.id, from);
     this.#heardAt.set(from.id, this.#host.clock.monotonic());
   }
@@ -286,6 +286,13 @@ export class RegionPeer implements RaftGroup {
     for (const { settle } of this.#reads.values()) settle(regionNotFound(this.id));
     this.#proposals.clear();
     this.#reads.clear();
+  }
+
+  /** A message of another member. */
+  step(from: Peer, message: RaftMessage): void {
+    this.#heard(from);
+    this.node.step(message);
+    if (this.#behind !== "" && message.type === "append-reply") this.noticeFollowers();
   }
 
   /** Tells PD when the set of followers that need a snapshot changes. */

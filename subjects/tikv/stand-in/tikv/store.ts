@@ -119,8 +119,7 @@ export class Store implements PeerHost {
     if (frame.message === null) return this.#onGc(peer, frame);
     if (this.#isFormerMember(peer, frame)) return this.#tellGone(peer, frame);
     if (frame.message.type === "snapshot" && this.#overlaps(frame)) return;
-    peer.heard(frame.from);
-    peer.node.step(frame.message);
+    peer.step(frame.from, frame.message);
     this.#runner.wake(peer.id);
   }
 

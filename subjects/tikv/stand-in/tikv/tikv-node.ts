@@ -92,9 +92,10 @@ export class TikvNode {
   /** Hands leaders over, then lets go of everything. */
   async shutdown(): Promise<void> {
     const { clock, log, timeFactor } = this.#options;
-    const { store, worker } = this.#parts;
+    const { store, worker, transport } = this.#parts;
     this.#stopping = true;
-    await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log });
+    const reaches = (storeId: number): boolean => transport.reaches(storeId);
+    await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log, reaches });
     this.#stop.abort();
     await worker.current?.[Symbol.asyncDispose]();
     for (const server of this.#parts.servers) await server.close();

@@ -78,7 +78,17 @@ describe("store_up", () => {
       { probes: probe(true), pd: pd({ tikv1: "Offline" }) },
       "violated tikv1 warning: PD is removing tikv1 (Offline)",
     ],
-    ["no leader: its stores are nobody's view", { pd: pd({ tikv1: "Up" }, OLD, { leader: null }) }, "unknown tikv1"],
+    ["answers, Up for a new leader", { probes: probe(true), pd: pd({ tikv1: "Up" }, 0) }, "held tikv1"],
+    [
+      "being removed, for a new leader",
+      { pd: pd({ tikv1: "Offline" }, 0) },
+      "violated tikv1 warning: PD is removing tikv1 (Offline)",
+    ],
+    [
+      "no leader: its stores are nobody's view",
+      { probes: probe(true), pd: pd({ tikv1: "Up" }, OLD, { leader: null }) },
+      "unknown tikv1",
+    ],
     [
       "clients suffer",
       { probes: probe(false), client: ok({ windowMs: 5_000, operations: 100, okRatio: 0.71, p99Ms: 900 }) },

@@ -6,8 +6,9 @@ import { held, newest, percent, unknown, violated } from "./judging.ts";
 const TRUSTED_AFTER_MS = 20_000;
 
 /**
- * Every store answers us and is Up in the view of a PD leader old enough to know. A store that we cannot probe is
- * judged by PD alone; one that answers our probe while PD's view is missing is neither well nor ill.
+ * Every store answers us and is Up for PD. A PD leader that is too young to know is believed where our own probe says
+ * the same; a store that we cannot probe is judged by an old leader alone. One that answers while PD's view is missing
+ * is neither well nor ill.
  */
 export function storeUp(timeFactor: number): Invariant<TikvObservation> {
   return {
@@ -20,13 +21,14 @@ export function storeUp(timeFactor: number): Invariant<TikvObservation> {
       const { sources } = newest(window);
       const pd = sources.pd?.ok === true ? sources.pd.value : null;
       const trusted = pd?.leader != null && pd.leader.forMs >= TRUSTED_AFTER_MS * timeFactor;
-      const listed = pd?.stores.ok === true ? byComponent(pd.stores.value) : new Map<Component, StoreView>();
+      const listed =
+        pd?.leader != null && pd.stores.ok ? byComponent(pd.stores.value) : new Map<Component, StoreView>();
       const probes = sources.probes?.ok === true ? sources.probes.value : {};
       const clients = clientPart(window);
       const known = new Set([...Object.keys(probes), ...listed.keys()] as Component[]);
       return [...known]
         .sort()
-        .map((store) => judgeStore(store, probes[store], trusted ? listed.get(store) : undefined, clients));
+        .map((store) => judgeStore(store, probes[store], listed.get(store), { trusted, clients }));
     },
   };
 }
@@ -35,20 +37,24 @@ function judgeStore(
   store: Component,
   probe: ProbeView | undefined,
   seen: StoreView | undefined,
-  clients: string,
+  { trusted, clients }: { readonly trusted: boolean; readonly clients: string },
 ): Judgement {
   const evidence = { probe: probe ?? null, pd: seen ?? null };
+  const doubt = unknown(store, "PD's leader is too young to know, or silent");
   if (probe?.answers === false) return violated(store, "critical", `${store} does not answer${clients}`, evidence);
-  if (seen === undefined) return unknown(store, "PD's view of it is missing or too young");
-  switch (seen.stateName) {
+  switch (seen?.stateName) {
+    case undefined:
+      return doubt;
     case "Up":
-      return held(store);
+      return trusted || probe?.answers === true ? held(store) : doubt;
     case "Offline":
+      // Decreed, not observed: true however young the leader is.
       return violated(store, "warning", `PD is removing ${store} (Offline)`, evidence);
     case "Tombstone":
       return unknown(store, "PD has removed it");
     default:
-      return violated(store, "critical", `PD has not heard from ${store} (${seen.stateName})${clients}`, evidence);
+      if (!trusted) return doubt;
+      return violated(store, "critical", `PD has not heard from ${store} (${seen?.stateName})${clients}`, evidence);
   }
 }
 

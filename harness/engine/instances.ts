@@ -53,6 +53,11 @@ export function instancePaths(root: string, id: string): InstancePaths {
   return pathsIn(path.join(root, "instances", id));
 }
 
+/** Node's compile cache for the programs of all instances of the root that `stateDir` is in. Safe to delete. */
+export function compileCacheFor(stateDir: string): string {
+  return path.resolve(stateDir, "../../cache/compiled");
+}
+
 /**
  * Makes the instance's folder (0700) when it is not there and takes its lock. Disposing removes the folder: tear the
  * instance down first, or `leave()` it.

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { isoTime } from "../../harness/base/clock.ts";
 import { HarnessError } from "../../harness/base/errors.ts";
-import { readInstance, writeInstance, type InstanceRecord } from "../../harness/engine/instances.ts";
+import { compileCacheFor, readInstance, writeInstance, type InstanceRecord } from "../../harness/engine/instances.ts";
 import { openOwnerEngine, type ProcessOwnerEngine } from "../../harness/engine/process/client.ts";
 import { processKeeper } from "../../harness/engine/process/keeper.ts";
 import { freePortBlock, requireFree } from "../../harness/engine/process/ports.ts";
@@ -108,7 +108,10 @@ async function start(
   };
   // Before anything runs, so that a sweep knows whose folder it is.
   writeInstance(stateDir, record);
-  const started = await startSupervisor({ instance: id, project, network, stateDir, guardPort, nodes }, signal);
+  const started = await startSupervisor(
+    { instance: id, project, network, stateDir, guardPort, nodes, compileCache: compileCacheFor(stateDir) },
+    signal,
+  );
   const complete = { ...record, sockets: started.sockets };
   try {
     writeInstance(stateDir, complete);

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Clock, ExecResult } from "../../protocol.ts";
 import { EngineError } from "../../base/errors.ts";
+import { nodeEnvironment } from "./managed-process.ts";
 import type { ParsedNodeSpec } from "./spec.ts";
 
 const DEFAULT_MAX_BYTES = 65_536;
@@ -28,7 +29,7 @@ export async function execProgram(
   if (script === undefined) throw unknownProgram(spec, name);
   const child = spawn(process.execPath, [...script, ...args], {
     cwd: spec.cwd,
-    env: { PATH: process.env["PATH"] ?? "", TZ: "UTC", NODE_NO_WARNINGS: "1", ...spec.env },
+    env: { ...nodeEnvironment(), ...spec.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;

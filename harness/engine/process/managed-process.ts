@@ -161,7 +161,7 @@ export class ManagedProcess {
     mkdirSync(cwd, { recursive: true, mode: 0o700 });
     const child = spawn(process.execPath, argv, {
       cwd,
-      env: { PATH: process.env["PATH"] ?? "", TZ: "UTC", NODE_NO_WARNINGS: "1", ...env, EXIT_WITH_STDIN: "1" },
+      env: { ...nodeEnvironment(), ...env, EXIT_WITH_STDIN: "1" },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;
@@ -219,4 +219,15 @@ export class ManagedProcess {
     this.#pendingRestart = null;
     this.#spawn();
   }
+}
+
+/** What every program of a node gets, whatever its spec says; nothing else of the supervisor's environment. */
+export function nodeEnvironment(): Record<string, string> {
+  const cache = process.env["NODE_COMPILE_CACHE"];
+  return {
+    PATH: process.env["PATH"] ?? "",
+    TZ: "UTC",
+    NODE_NO_WARNINGS: "1",
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
+  };
 }

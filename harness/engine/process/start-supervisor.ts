@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -16,6 +16,8 @@ export interface SupervisorOptions {
   /** Bound by the supervisor while it lives; see `ports.ts`. */
   readonly guardPort?: number;
   readonly nodes: readonly NodeSpec[];
+  /** Folder of Node's compile cache, for the supervisor and its nodes: halves the processor time of a start. */
+  readonly compileCache?: string;
 }
 
 export interface StartedSupervisor {
@@ -46,19 +48,25 @@ export async function startSupervisor(options: SupervisorOptions, signal: AbortS
   const configFile = path.join(stateDir, CONFIG_FILE);
   writeFileSync(configFile, JSON.stringify(config), { mode: 0o600 });
   const sockets = { engine: engineSocket(socketDir), owner: ownerSocket(socketDir) };
-  const engine = await launch(configFile, path.join(stateDir, SUPERVISOR_LOG), sockets.owner, signal);
+  const cache = options.compileCache === undefined ? {} : { NODE_COMPILE_CACHE: options.compileCache };
+  const logFile = path.join(stateDir, SUPERVISOR_LOG);
+  const engine = await takeHold(launch(configFile, logFile, cache), sockets.owner, logFile, signal);
   return { engine, sockets };
 }
 
-async function launch(configFile: string, logFile: string, socketPath: string, signal: AbortSignal) {
+function launch(configFile: string, logFile: string, env: Readonly<Record<string, string>>): ChildProcess {
   const output = openSync(logFile, "a", 0o600);
   const child = spawn(process.execPath, [path.join(import.meta.dirname, "supervisor-main.ts"), configFile], {
     detached: true,
     cwd: path.dirname(configFile),
     stdio: ["ignore", output, output, "ipc"],
-    env: { PATH: process.env["PATH"] ?? "", NODE_NO_WARNINGS: "1" },
+    env: { PATH: process.env["PATH"] ?? "", NODE_NO_WARNINGS: "1", ...env },
   });
   closeSync(output);
+  return child;
+}
+
+async function takeHold(child: ChildProcess, socketPath: string, logFile: string, signal: AbortSignal) {
   const exited = once(child, "exit");
   try {
     const ended = exited.then(([code]) => {

@@ -1,0 +1,34 @@
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  y: 31_536_000_000,
+};
+/** Each unit at most once, from the largest to the smallest, whole numbers: as Prometheus' `model.ParseDuration`. */
+const SHAPE = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/;
+
+/** `1h30m` in milliseconds; null for anything else. `0` needs no unit. */
+export function parseDuration(text: string): number | null {
+  if (text === "0") return 0;
+  const match = SHAPE.exec(text);
+  if (match === null || text === "") return null;
+  const units = ["y", "w", "d", "h", "m", "s", "ms"];
+  return units.reduce((sum, unit, index) => sum + Number(match[index + 1] ?? 0) * (UNITS[unit] as number), 0);
+}
+
+/** As Prometheus prints durations: `15s`, `1h30m`, `200ms`. */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return "0s";
+  let rest = ms;
+  let text = "";
+  for (const unit of ["d", "h", "m", "s", "ms"]) {
+    const size = UNITS[unit] as number;
+    const count = Math.floor(rest / size);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text;
+}

@@ -1,0 +1,98 @@
+/** The embedded Prometheus: see README.md. Runs until SIGTERM or SIGINT. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { serve } from "@hono/node-server";
+import { systemClock } from "../../../harness/base/clock.ts";
+import { errorText, HarnessError } from "../../../harness/base/errors.ts";
+import { jsonLog } from "../../../harness/base/log.ts";
+import { seededRandom } from "../../../harness/base/random.ts";
+import { addProcessMetrics } from "../metrics/process-metrics.ts";
+import { MetricRegistry } from "../metrics/registry.ts";
+import { exitWithParent } from "../parent-watch.ts";
+import { prometheusApi } from "./api.ts";
+import { readConfig } from "./config.ts";
+import { readFlags } from "./flags.ts";
+import { Scraper } from "./scraper.ts";
+import { Storage } from "./storage.ts";
+
+/** The version whose API and language this follows. */
+const VERSION = "3.5.0";
+/** 17 bytes each: about 70 MB at most. */
+const MAX_SAMPLES = 4_000_000;
+const SWEEP_EVERY_MS = 30_000;
+
+const log = jsonLog();
+
+function start(argv: readonly string[]): void {
+  const flags = readFlags(argv);
+  const targets = readConfig(readText(flags.configFile), flags.configFile);
+  mkdirSync(flags.storagePath, { recursive: true });
+  const clock = systemClock;
+  const storage = new Storage({ retentionMs: flags.retentionMs, maxSamples: MAX_SAMPLES });
+  const random = seededRandom("phases");
+  const scrapers = targets.map(
+    (target) => new Scraper(target, { clock, storage, fetch: globalThis.fetch, phase: random.next() }),
+  );
+  const stop = new AbortController();
+  const api = prometheusApi({ clock, storage, scrapers, version: VERSION, metrics: ownMetrics(storage) });
+  const { host, port } = addressOf(flags.listenAddress);
+  const server = serve({ fetch: api.fetch, hostname: host, port }, () => {
+    log.info("Server is ready to receive web requests.", { address: flags.listenAddress });
+    for (const scraper of scrapers) scraper.run(stop.signal).catch(fail);
+    sweepForEver(storage, stop.signal).catch(fail);
+  });
+  server.on("error", (error: Error) =>
+    fail(new HarnessError("port-taken", `Unable to start web listener: ${error.message}`)),
+  );
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => process.exit(0));
+}
+
+function ownMetrics(storage: Storage): () => string {
+  const registry = new MetricRegistry();
+  addProcessMetrics(registry, systemClock.now());
+  const series = registry.gauge("prometheus_tsdb_head_series", "Total number of series in the head block.");
+  const samples = registry.gauge("prometheus_tsdb_head_samples", "Samples that are kept.");
+  const build = registry.gauge("prometheus_build_info", "A metric with a constant '1' value labeled by version.");
+  registry.collect(() => {
+    series.set({}, storage.seriesCount);
+    samples.set({}, storage.sampleCount);
+    build.set({ version: VERSION }, 1);
+  });
+  return () => registry.text();
+}
+
+async function sweepForEver(storage: Storage, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await systemClock.sleep(SWEEP_EVERY_MS, signal);
+    storage.sweep(systemClock.now());
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new HarnessError("config-invalid", `Error loading config (--config.file=${file}): ${errorText(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function addressOf(listen: string): { host: string; port: number } {
+  const colon = listen.lastIndexOf(":");
+  const port = Number(listen.slice(colon + 1));
+  if (colon === -1 || !Number.isInteger(port))
+    throw new HarnessError("config-invalid", `web.listen-address: "${listen}" is not host:port`);
+  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, "") || "0.0.0.0", port };
+}
+
+function fail(error: unknown): never {
+  log.error(errorText(error));
+  process.exit(error instanceof HarnessError && error.code === "config-invalid" ? 2 : 1);
+}
+
+exitWithParent();
+try {
+  start(process.argv.slice(2));
+} catch (error) {
+  fail(error);
+}

@@ -311,14 +311,16 @@ export function engineContract(suite: EngineSuite): void {
   });
 }
 
+/** Said since its last start. */
 async function untilLogged(engine: OwnerEngine, component: Component, text: string, signal: AbortSignal) {
-  await waitFor(async () => (await engine.logs(component, { tail: 20 }, signal)).some((line) => line.text === text), {
-    clock: systemClock,
-    timeoutMs: 10_000,
-    everyMs: 50,
-    what: `"${text}" in the log of ${component}`,
-    signal,
-  });
+  await waitFor(
+    async () => {
+      const { startedAt } = await engine.inspect(component, signal);
+      const lines = await engine.logs(component, startedAt === null ? {} : { since: startedAt }, signal);
+      return lines.some((line) => line.text === text);
+    },
+    { clock: systemClock, timeoutMs: 10_000, everyMs: 50, what: `"${text}" in the log of ${component}`, signal },
+  );
 }
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

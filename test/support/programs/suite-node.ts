@@ -4,11 +4,11 @@ import { exitWithParent } from "../../../subjects/common/parent-watch.ts";
 
 const behaviour = process.argv[2];
 if (behaviour !== "orphan") exitWithParent();
-process.stdout.write("ready\n");
-process.stderr.write("careful\n");
 process.on("SIGTERM", () => {
   if (behaviour !== "stubborn") process.exit(0);
 });
+process.stdout.write("ready\n");
+process.stderr.write("careful\n");
 if (behaviour === "flaky") setTimeout(() => process.exit(3), 100);
 if (behaviour === "broken") throw new Error("as a bug would");
 // Something that keeps it alive.

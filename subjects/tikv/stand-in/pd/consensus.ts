@@ -1,6 +1,5 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
 import type { Random } from "../../../../harness/base/random.ts";
-import { silentLog } from "../../../../harness/base/log.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
@@ -17,7 +16,7 @@ import {
   type RaftMessage,
   type RoleState,
 } from "../../../common/raft/index.ts";
-import type { NodeLog } from "../node-log.ts";
+import { logOfNode, type NodeLog } from "../node-log.ts";
 import { applyCommand, type ClusterState, type Command, type MemberMeta } from "./state.ts";
 
 const GROUP = 1;
@@ -215,7 +214,7 @@ export class Consensus implements AsyncDisposable {
   }
 
   #link({ name, raftId, peerUrls }: MemberMeta): void {
-    const { self, rules, clock, cluster } = this.#options;
+    const { self, rules, clock, cluster, log } = this.#options;
     this.#names.set(raftId, name);
     if (raftId === self.raftId || this.#links.has(raftId)) return;
     const link = new PeerLink({
@@ -223,7 +222,7 @@ export class Consensus implements AsyncDisposable {
       hello: { name: self.name, cluster },
       rules,
       clock,
-      log: silentLog,
+      log: logOfNode(log, "stream.go:1"),
       onState: (connected, why) => this.#onLink(name, raftId, connected, why),
     });
     this.#links.set(raftId, link);

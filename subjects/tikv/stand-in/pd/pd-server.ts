@@ -1,0 +1,195 @@
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Clock } from "../../../../harness/base/clock.ts";
+import type { Random } from "../../../../harness/base/random.ts";
+import { parseAddress } from "../../../common/link/dial.ts";
+import type { LinkRules } from "../../../common/link/link-rules.ts";
+import { listenOnePort } from "../../../common/one-port/one-port-server.ts";
+import { logOfNode, type NodeLog } from "../node-log.ts";
+import { Cluster } from "./cluster.ts";
+import { Consensus, NotDecidedError, type News } from "./consensus.ts";
+import type { PdFlags } from "./flags.ts";
+import { PdGrpcService } from "./grpc-service.ts";
+import { pdListener } from "./http/listener.ts";
+import { Leadership } from "./leadership.ts";
+import { pdMetrics } from "./metrics.ts";
+import type { Region } from "./regions.ts";
+import { Coordinator } from "./schedule/coordinator.ts";
+import { initialState, type ClusterState, type MemberMeta } from "./state.ts";
+
+export interface PdDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: NodeLog;
+  readonly rules: LinkRules;
+  readonly timeFactor: number;
+  /** The disk failed, or this member can do no more. */
+  onFatal(error: unknown): void;
+}
+
+const CLUSTER_TOKEN = "pd-cluster";
+
+/** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; StoreError */
+export async function startPd(flags: PdFlags, deps: PdDeps): Promise<AsyncDisposable> {
+  await using scope = new AsyncDisposableStack();
+  const { clock, log, timeFactor, rules } = deps;
+  const startedAt = clock.now();
+  const members = membersOf(flags);
+  const self = members.find(({ name }) => name === flags.name) ?? members[0];
+  if (self === undefined) throw new Error("initial-cluster names nobody");
+  const hooks = {
+    coordinator: null as Coordinator | null,
+    consensus: null as Consensus | null,
+    cluster: null as Cluster | null,
+  };
+  const leadership = new Leadership({
+    self,
+    clock,
+    timeFactor,
+    log,
+    newClusterId: () => newClusterId(clock.now()),
+    onBegin: async () => {
+      await hooks.cluster?.begin();
+      hooks.coordinator?.begin();
+    },
+    onEnd: () => {
+      hooks.coordinator?.end();
+      hooks.cluster?.end();
+    },
+  });
+  const consensus = await Consensus.open({
+    self,
+    // The same on every member: their URLs come later, from themselves.
+    initial: initialState(members.map((member) => ({ ...member, clientUrls: [] }))),
+    folder: join(flags.dataDir, "member"),
+    cluster: CLUSTER_TOKEN,
+    rules,
+    clock,
+    random: deps.random,
+    timeFactor,
+    log,
+    onRole: (role) => {
+      leadership.onRole(role);
+      introduce(hooks.consensus, self);
+    },
+    onApplied: (state) => learnMember(hooks.consensus, state, self),
+    onNews: (from, news) => onNews(hooks, from, news),
+    onPeerUp: (name) => {
+      introduce(hooks.consensus, self);
+      if (leadership.serving)
+        hooks.consensus?.tell(name, { kind: "regions", regions: hooks.cluster?.regions.all() ?? [], whole: true });
+    },
+    onFatal: deps.onFatal,
+  });
+  scope.use(consensus);
+  hooks.consensus = consensus;
+  leadership.attach(consensus);
+  const cluster = new Cluster({ consensus, clock, timeFactor, log, onChange: () => hooks.coordinator?.soon() });
+  const coordinator = new Coordinator({
+    cluster,
+    clock,
+    log,
+    timeFactor,
+    initialRegions: flags.initialRegions,
+    onRegions: (regions) => consensus.tellAll({ kind: "regions", regions, whole: false }),
+  });
+  Object.assign(hooks, { cluster, coordinator });
+  const metrics = pdMetrics({ cluster, consensus, leadership, coordinator }, startedAt);
+  const parts = {
+    flags,
+    self,
+    startedAtMs: startedAt,
+    cluster,
+    consensus,
+    leadership,
+    coordinator,
+    rules,
+    metrics,
+    log,
+  };
+  const quiet = logOfNode(log, "server.go:1");
+  scope.use(
+    await listenOnePort({
+      ...parseAddress(flags.clientUrl),
+      rules,
+      log: quiet,
+      http: pdListener(parts, clock),
+      grpc: new PdGrpcService({ cluster, leadership, coordinator, log }).server(),
+    }),
+  );
+  scope.use(
+    await listenOnePort({
+      ...parseAddress(flags.peerUrl),
+      rules,
+      log: quiet,
+      peer: (hello, frames) => consensus.receive(hello, frames),
+    }),
+  );
+  return scope.move();
+}
+
+/** In order of name, so that all members count alike. */
+function membersOf(flags: PdFlags): MemberMeta[] {
+  return [...flags.peers]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, peerUrl }, at) => ({
+      name,
+      id: memberId(peerUrl),
+      raftId: at + 1,
+      peerUrls: [peerUrl],
+      clientUrls: name === flags.name ? [flags.advertiseClientUrl] : [],
+      leaderPriority: 0,
+    }));
+}
+
+/** As etcd makes them: from the peer URLs and the cluster's token. */
+function memberId(peerUrl: string): string {
+  return createHash("sha1").update(`${peerUrl}${CLUSTER_TOKEN}`).digest().readBigUInt64BE(0).toString();
+}
+
+/** As PD makes them: seconds in the upper half, chance in the lower. */
+function newClusterId(nowMs: number): string {
+  return ((BigInt(Math.floor(nowMs / 1_000)) << 32n) | BigInt(randomBytes(4).readUInt32BE(0))).toString();
+}
+
+/** Tells the leader of the log under which URLs clients reach this member. */
+function introduce(consensus: Consensus | null, self: MemberMeta): void {
+  const leader = consensus?.raftLeader;
+  if (consensus === null || leader === null || leader === undefined) return;
+  const known = consensus.state.members.find(({ name }) => name === self.name);
+  if (known === undefined || known.clientUrls.join() === self.clientUrls.join()) return;
+  const member = { ...known, clientUrls: self.clientUrls };
+  if (leader === self.name) decideMember(consensus, member);
+  else consensus.tell(leader, { kind: "member", member });
+}
+
+function learnMember(consensus: Consensus | null, state: ClusterState, self: MemberMeta): void {
+  // A snapshot or another life of this member may have brought old URLs.
+  if (state.members.some(({ name, clientUrls }) => name === self.name && clientUrls.join() !== self.clientUrls.join()))
+    introduce(consensus, self);
+}
+
+function decideMember(consensus: Consensus, member: MemberMeta): void {
+  const known = consensus.state.members.find(({ name }) => name === member.name);
+  if (known === undefined || known.clientUrls.join() === member.clientUrls.join()) return;
+  consensus.propose({ kind: "member", member }).catch((error: unknown) => {
+    // It will introduce itself again to whoever leads next.
+    if (!(error instanceof NotDecidedError)) throw error;
+  });
+}
+
+function onNews(
+  { consensus, cluster }: { readonly consensus: Consensus | null; readonly cluster: Cluster | null },
+  from: string,
+  news: News,
+): void {
+  if (consensus === null || cluster === null) return;
+  if (news.kind === "member") {
+    if (consensus.role.role === "leader") decideMember(consensus, news.member);
+    return;
+  }
+  // Only from the leader: an old one may still have something on its way.
+  if (consensus.raftLeader !== from) return;
+  if (news.whole) cluster.regions.clear();
+  for (const region of news.regions as readonly Region[]) cluster.regions.put(region);
+}

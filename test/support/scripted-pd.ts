@@ -5,7 +5,8 @@ interface Reply {
   readonly [field: string]: unknown;
 }
 
-type Unary = (call: { readonly request: Record<string, never> }, done: sendUnaryData<Reply>) => void;
+type Request = Readonly<Record<string, unknown>>;
+type Unary = (call: { readonly request: Request }, done: sendUnaryData<Reply>) => void;
 
 interface HeartbeatRegion {
   readonly id: string;
@@ -21,8 +22,6 @@ export interface ReportedRegion {
   readonly leader: { readonly id: string; readonly store_id: string };
   readonly pending_peers: readonly { readonly id: string }[];
 }
-
-const CLUSTER_ID = "7000000000000000001";
 
 /**
  * A PD of one member that keeps everything in memory: stores can bootstrap, heartbeat and split. It asks for nothing by
@@ -40,6 +39,11 @@ export class ScriptedPd implements AsyncDisposable {
   #lastId = 0;
   #bootstrapped = false;
   #port = 0;
+  readonly #clusterId: string;
+
+  constructor(clusterId = "7000000000000000001") {
+    this.#clusterId = clusterId;
+  }
 
   get endpoint(): string {
     return `127.0.0.1:${this.#port}`;
@@ -65,7 +69,7 @@ export class ScriptedPd implements AsyncDisposable {
     if (reported === undefined) throw new RangeError(`region ${regionId} was never reported`);
     const { region, leader } = reported;
     this.#streams.get(leader.store_id)?.write({
-      header: header(),
+      header: this.#header(),
       region_id: region.id,
       region_epoch: region.region_epoch,
       target_peer: leader,
@@ -78,18 +82,23 @@ export class ScriptedPd implements AsyncDisposable {
     return Promise.resolve();
   }
 
+  #header(): { readonly cluster_id: string } {
+    return { cluster_id: this.#clusterId };
+  }
+
   #handlers(): Record<string, unknown> {
     const member = () => ({ name: "pd0", member_id: "1", client_urls: [`http://${this.endpoint}`], peer_urls: [] });
     const answer =
-      (reply: (request: Record<string, never>) => Reply): Unary =>
+      (reply: (request: Request) => Reply): Unary =>
       ({ request }, done) =>
-        done(null, { header: header(), ...reply(request) });
+        done(null, { header: this.#header(), ...reply(request) });
     return {
       GetMembers: answer(() => ({ members: [member()], leader: member(), etcd_leader: member() })),
       IsBootstrapped: answer(() => ({ bootstrapped: this.#bootstrapped })),
       AllocID: answer(() => ({ id: String(this.nextId()) })),
       Bootstrap: answer(() => {
-        if (this.#bootstrapped) return { header: { ...header(), error: { type: 4, message: "already bootstrapped" } } };
+        if (this.#bootstrapped)
+          return { header: { ...this.#header(), error: { type: 4, message: "already bootstrapped" } } };
         this.#bootstrapped = true;
         return {};
       }),
@@ -98,7 +107,7 @@ export class ScriptedPd implements AsyncDisposable {
         const twin = [...this.stores.values()].find((other) => other.address === address && other.id !== id);
         if (twin !== undefined) {
           const message = `duplicated store address: id:${id} address:"${address}", already registered by id:${twin.id}`;
-          return { header: { ...header(), error: { type: 1, message } } };
+          return { header: { ...this.#header(), error: { type: 1, message } } };
         }
         this.stores.set(Number(id), { id, address });
         this.onStore();
@@ -107,7 +116,7 @@ export class ScriptedPd implements AsyncDisposable {
       GetStore: answer(({ store_id }) => ({ store: this.stores.get(Number(store_id)) ?? null })),
       GetRegionByID: answer(({ region_id }) => ({ region: this.regions.get(Number(region_id))?.region ?? null })),
       StoreHeartbeat: answer(({ stats }) => {
-        this.heartbeats.push(stats);
+        this.heartbeats.push(stats as Request);
         return {};
       }),
       AskBatchSplit: answer(({ region, split_count }) => ({
@@ -128,10 +137,6 @@ export class ScriptedPd implements AsyncDisposable {
       },
     };
   }
-}
-
-function header(): { readonly cluster_id: string } {
-  return { cluster_id: CLUSTER_ID };
 }
 
 /** Splits the first region at `keys` and gives every region a replica on each of `stores` stores. */

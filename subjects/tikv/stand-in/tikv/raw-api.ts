@@ -95,7 +95,8 @@ export class RawApi {
 
   #dispatch(kind: RawKind, request: RawRequest): Promise<RawReply> {
     const { context } = request;
-    const key = latin1(request.key);
+    // Requests about ranges and lists have no such field.
+    const key = "key" in request ? latin1(request.key) : "";
     switch (kind) {
       case "RawGet":
         return this.#read(context, [key], ({ state, peer }) => {

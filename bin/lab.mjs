@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // `lab`: in a clone it runs the sources, from a packed tarball (types are not stripped under node_modules) the
-// compiled files. See node.mjs for how the right Node and the packages get there.
+// compiled files. See toolchain.mjs for how the right Node and the packages get there.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ensurePackages, findNode, give, root, run } from "./node.mjs";
+import { ensurePackages, findNode, give, root, run } from "./toolchain.mjs";
 
 const source = join(root, "harness", "cli", "main.ts");
 const compiled = join(root, "dist", "harness", "cli", "main.js");

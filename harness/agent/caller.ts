@@ -18,7 +18,15 @@ export interface CallerOptions {
 export type Call = (tool: string, input: unknown, signal: AbortSignal) => Promise<ToolResult>;
 
 /** What a tool may throw that is an answer to the operator: the component, its state or its engine refuses. */
-const ANSWERS: readonly ErrorCode[] = ["not-found", "not-supported", "wrong-state", "timeout", "subject-failed"];
+const ANSWERS: readonly ErrorCode[] = [
+  "not-found",
+  "not-supported",
+  "wrong-state",
+  "engine-failed",
+  "image-missing",
+  "timeout",
+  "subject-failed",
+];
 
 /**
  * The only way from an operator to the world: validates, refuses what the safety mode forbids, lets one write run at a

@@ -22,6 +22,7 @@ const SETTINGS = {
   "max-usd": "MAX_USD",
   "max-output-tokens": "MAX_OUTPUT_TOKENS",
   "lease-seconds": "LEASE_SECONDS",
+  "scrape-interval-ms": "SCRAPE_INTERVAL_MS",
 } as const;
 type Flag = keyof typeof SETTINGS;
 
@@ -84,6 +85,7 @@ const schema = z.object({
   "max-usd": positive("MAX_USD").default(defaultLimits.usd),
   "max-output-tokens": positive("MAX_OUTPUT_TOKENS").int().default(defaultLimits.outputTokensPerTurn),
   "lease-seconds": positive("LEASE_SECONDS").min(1).default(30),
+  "scrape-interval-ms": positive("SCRAPE_INTERVAL_MS").optional(),
 });
 
 export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
@@ -135,6 +137,7 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
       outputTokensPerTurn: settings["max-output-tokens"],
     },
     leaseMs: settings["lease-seconds"] * 1_000,
+    scrapeIntervalMs: settings["scrape-interval-ms"] ?? null,
     apiKey: env["ANTHROPIC_API_KEY"] ?? null,
     apiUrl: (env["ANTHROPIC_BASE_URL"] ?? "") === "" ? null : (env["ANTHROPIC_BASE_URL"] as string),
     host: hostname(),

@@ -30,7 +30,11 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   const present = (await engine.list(signal)).map(({ component }) => component);
   const endpoints = config.endpoints ?? defaultEndpoints(present, config.prometheusUrl);
   const kit = tikvKit(
-    { endpoints: { ...endpoints, prometheusUrl: config.prometheusUrl }, pdUrls: config.pdUrls },
+    {
+      endpoints: { ...endpoints, prometheusUrl: config.prometheusUrl },
+      pdUrls: config.pdUrls,
+      ...(config.scrapeIntervalMs === null ? {} : { scrapeIntervalMs: config.scrapeIntervalMs }),
+    },
     deps,
   );
   const operator = await operatorFor(config, kit, deps);

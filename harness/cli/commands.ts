@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./monitor.ts")).monitorCommand(io),
   },
   {
+    name: "agent",
+    summary: "the operator's program: start, up, down, logs",
+    load: async (io) => (await import("./agent.ts")).agentCommand(io),
+  },
+  {
     name: "ticket",
     summary: "tickets: create, list, show, resolve, hold, unhold, reopen",
     load: async (io) => (await import("./ticket.ts")).ticketCommand(io),

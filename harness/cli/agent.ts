@@ -1,0 +1,195 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, stat } from "node:fs/promises";
+import { homedir, userInfo } from "node:os";
+import { dirname, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { $ } from "zx";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { openCompose, type Compose } from "../engine/compose.ts";
+import { ensureImage } from "../engine/images.ts";
+import { ownImages } from "../engine/own-images.ts";
+import { EXIT } from "./exit-codes.ts";
+import type { CliIo } from "./io.ts";
+import { ticketPath } from "./open-ticket-file.ts";
+import { openStanding, standingInstance } from "./standing-instance.ts";
+
+interface StartFlags {
+  readonly db?: string;
+  readonly operator?: string;
+  readonly model?: string;
+  readonly usd?: string;
+  readonly observe?: true;
+  readonly runbooks?: string;
+  readonly once?: true;
+}
+
+const COMPOSE_FILE = resolve(import.meta.dirname, "../../docker/agent/docker-compose.yml");
+const PROJECT = "operator-agent";
+const NETWORK = "tikv_default";
+const SOCKET = "/var/run/docker.sock";
+
+/** design.md §2: this deployment gives the operator the whole engine, and people are told so every time. */
+export const LEGACY_WARNING =
+  "warning: the agent holds the Docker socket itself (legacy mode); whoever controls it controls this machine's engine\n";
+
+/** `lab agent …`: the operator's program, here or in its container. */
+export function agentCommand(io: CliIo): Command {
+  const command = new Command("agent").description("the operator's program");
+  command
+    .command("start")
+    .description("in the foreground, on the cluster of `lab subject up tikv`, until Ctrl-C")
+    .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
+    .addOption(new Option("--operator <name>").choices(["runbook", "claude", "noop", "restart-everything"]))
+    .option("--model <id>", "with --operator claude")
+    .option("--usd <amount>", "cost cap of one incident; default 2")
+    .option("--observe", "look and diagnose, change nothing")
+    .option("--runbooks <folders>", "runbooks of your own, separated by colons")
+    .option("--once", "end after the first incident")
+    .action((flags: StartFlags) => start(flags, io));
+  command
+    .command("up")
+    .description("in its container on the network tikv_default; rebuilds when sources changed")
+    .option("--network <name>", "another network", NETWORK)
+    .action((flags: { network: string }) => up(flags.network, io));
+  command
+    .command("down")
+    .description("stops and removes the container; tickets stay")
+    .action(async () => {
+      await (await compose(NETWORK, io)).down({}, io.signal);
+      io.err("the agent's container is gone\n");
+    });
+  command
+    .command("logs")
+    .description("what the container has said: JSON lines")
+    .option("-f, --follow", "go on until Ctrl-C")
+    .option("--tail <lines>", "only the last ones", "200")
+    .action((flags: { follow?: true; tail: string }) => logs(flags, io));
+  return command;
+}
+
+async function start(flags: StartFlags, io: CliIo): Promise<void> {
+  const standing = standingInstance(io);
+  if (standing === null)
+    throw new HarnessError("not-found", "there is no cluster to work on: start one with `lab subject up tikv`");
+  if (standing.kind === "docker") io.err(LEGACY_WARNING);
+  const mode = flags.observe === true ? "observe" : io.env["OPERATOR_SAFETY_MODE"] || "execute";
+  io.err(mode === "observe" ? "observe mode: nothing will be changed\n" : "execute mode: it may change the cluster\n");
+  const instance = await openStanding(standing, io);
+  let settings: Readonly<Record<string, string>>;
+  try {
+    settings = instance.operatorEnvironment("host");
+  } finally {
+    await instance[Symbol.asyncDispose]();
+  }
+  const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
+  const child = spawn(process.execPath, [program, ticketPath(io, flags.db), ...programFlags(flags)], {
+    env: { ...definedOf(io.env), ...settings, INSTANCE_ID: standing.id },
+    stdio: ["ignore", "inherit", "inherit"],
+    // Ctrl-C on the terminal reaches us; we tell the agent, so that it ends its session once and in order.
+    detached: true,
+  });
+  const stop = () => child.kill("SIGTERM");
+  io.signal.addEventListener("abort", stop, { once: true });
+  try {
+    const [code] = (await once(child, "close")) as [number | null];
+    if (code !== 0 && !io.signal.aborted) io.setExitCode(code ?? EXIT.internal);
+  } finally {
+    io.signal.removeEventListener("abort", stop);
+  }
+}
+
+function programFlags(flags: StartFlags): readonly string[] {
+  return [
+    ...(flags.operator === undefined ? [] : ["--operator", flags.operator]),
+    ...(flags.model === undefined ? [] : ["--model", flags.model]),
+    ...(flags.usd === undefined ? [] : ["--max-usd", flags.usd]),
+    ...(flags.observe === undefined ? [] : ["--safety-mode", "observe"]),
+    ...(flags.runbooks === undefined ? [] : ["--runbooks", flags.runbooks]),
+    ...(flags.once === undefined ? [] : ["--once"]),
+  ];
+}
+
+async function up(network: string, io: CliIo): Promise<void> {
+  io.err(LEGACY_WARNING);
+  // Before compose can: it would make the folder as root, and readable by everyone.
+  const folder = dirname(ticketPath(io, undefined));
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new HarnessError("store-failed", `cannot make ${folder}: ${errorText(error)}`, { cause: error });
+  }
+  const { uid } = await stat(folder);
+  if (uid !== userInfo().uid)
+    throw new HarnessError(
+      "store-failed",
+      `${folder} belongs to another user (uid ${uid}): sudo chown -R $(id -u) ${folder}`,
+    );
+  await requireNetwork(network, io);
+  if (await ensureImage(ownImages.agent, io.signal)) io.err(`built ${ownImages.agent.tag}\n`);
+  await (await compose(network, io)).up({}, io.signal);
+  io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
+}
+
+async function requireNetwork(network: string, io: CliIo): Promise<void> {
+  const found = await $({ quiet: true, nothrow: true, signal: io.signal })`docker network inspect ${network}`;
+  io.signal.throwIfAborted();
+  if (found.exitCode === 0) return;
+  if (/no such network|not found/i.test(found.stderr))
+    throw new HarnessError("network-missing", `${network} not found: run \`lab subject up tikv\``);
+  throw new HarnessError(
+    "engine-unreachable",
+    `no Docker engine answers: ${found.stderr.trim().split("\n").at(-1) ?? ""}`,
+  );
+}
+
+async function compose(network: string, io: CliIo): Promise<Compose> {
+  const standing = standingInstance(io);
+  const { uid, gid } = userInfo();
+  const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
+  const env = {
+    HOME: io.env["HOME"] ?? homedir(),
+    AGENT_IMAGE: ownImages.agent.tag,
+    HOST_UID: String(uid),
+    HOST_GID: String(gid),
+    DOCKER_GID: await socketGroup(),
+    TIKV_NETWORK: network,
+    SUBJECT_PROJECT: onDocker?.project ?? network.replace(/_default$/, ""),
+    ...(onDocker === null ? {} : { INSTANCE_ID: onDocker.id }),
+  };
+  return await openCompose({ file: COMPOSE_FILE, project: PROJECT, env }, io.signal);
+}
+
+/** Who may use the engine's socket; 0 where it cannot be told. */
+async function socketGroup(): Promise<string> {
+  try {
+    return String((await stat(SOCKET)).gid);
+  } catch {
+    return "0";
+  }
+}
+
+async function logs(flags: { readonly follow?: true; readonly tail: string }, io: CliIo): Promise<void> {
+  const found = await $({
+    quiet: true,
+    nothrow: true,
+  })`docker ps -aq --filter label=com.docker.compose.project=${PROJECT}`;
+  const id = found.stdout.trim().split("\n")[0] ?? "";
+  if (found.exitCode !== 0)
+    throw new HarnessError("engine-unreachable", `no Docker engine answers: ${found.stderr.trim()}`);
+  if (id === "") throw new HarnessError("not-found", "the agent's container is not there: `lab agent up` starts it");
+  const follow = flags.follow === true ? ["--follow"] : [];
+  const child = spawn("docker", ["logs", "--tail", flags.tail, ...follow, id], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const stop = () => child.kill("SIGTERM");
+  io.signal.addEventListener("abort", stop, { once: true });
+  await once(child, "close");
+  io.signal.removeEventListener("abort", stop);
+}
+
+function definedOf(env: CliIo["env"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}

@@ -235,6 +235,7 @@ describe("figures from Prometheus", () => {
         targets: [
           { component: "pd0" as Component, job: "pd", up: true },
           { component: "tikv1" as Component, job: "tikv", up: false },
+          { component: "client" as Component, job: "client", up: false },
         ],
       },
       ["held pd0", "violated tikv1 warning: Prometheus cannot scrape tikv1"],

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { z } from "zod";
-import { EngineError, errorText } from "../base/errors.ts";
+import { EngineError, errorText, HarnessError } from "../base/errors.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 
@@ -63,7 +63,7 @@ export const statusOf = (error: unknown): number | null => (error as DockerFailu
  */
 export function dockerError(error: unknown, what: string, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
-  if (error instanceof EngineError) return error;
+  if (error instanceof HarnessError) return error;
   const { code, statusCode, json } = error as DockerFailure;
   const said = (json?.message ?? errorText(error)).trim();
   const details = { what, statusCode: statusCode ?? null };

@@ -15,7 +15,7 @@ export function limitUpdate(limits: Parameters<Engine["update"]>[1], capacity: C
   if (limits.cpus !== undefined) body["NanoCpus"] = Math.round((limits.cpus ?? capacity.cpus) * 1e9);
   if (limits.memoryBytes !== undefined) {
     body["Memory"] = limits.memoryBytes ?? capacity.memoryBytes;
-    body["MemorySwap"] = limits.memoryBytes ?? -1;
+    body["MemorySwap"] = body["Memory"];
   }
   if (limits.restartPolicy !== undefined) {
     const match = POLICY.exec(limits.restartPolicy);

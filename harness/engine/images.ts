@@ -31,7 +31,7 @@ export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promi
   const { tag, dockerfile, context } = build;
   const built = await run({
     signal,
-  })`docker build -t ${tag} --label ${`${SOURCE_LABEL}=${digest}`} -f ${dockerfile} ${context}`;
+  })`docker build --force-rm -t ${tag} --label ${`${SOURCE_LABEL}=${digest}`} -f ${dockerfile} ${context}`;
   signal.throwIfAborted();
   if (built.exitCode !== 0)
     throw new HarnessError("image-missing", `cannot build the image ${tag}:\n${tail(built.stderr || built.stdout)}`, {

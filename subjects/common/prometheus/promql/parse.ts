@@ -189,8 +189,7 @@ class Builder {
       .map((child) => this.textOf(child))
       .join("")
       .replaceAll(/\s/g, "");
-    if (text === "start()") return "start";
-    if (text === "end()") return "end";
+    if (/^(start|end)(\(\))?$/.test(text)) return text.startsWith("start") ? "start" : "end";
     const seconds = parseNumber(text);
     if (!Number.isFinite(seconds)) throw this.error(node, "timestamp out of bounds for @ modifier");
     return Math.round(seconds * 1_000);

@@ -32,7 +32,7 @@ import { addressBook, urlsOf } from "./kit/clients/address-book.ts";
 import { pdClient } from "./kit/clients/pd.ts";
 import type { TikvObservation } from "./observation.ts";
 import { observerOptions, tikvObserver } from "./observe.ts";
-import { candidatesFor, waitSteady, type ReadinessSources } from "./readiness.ts";
+import { candidatesFor, leadersByStore, waitSteady, type ReadinessSources } from "./readiness.ts";
 import { standInDigest } from "./source-digest.ts";
 import { connectWorkload } from "./workload/connect.ts";
 import { workloadEnvironment } from "./workload/settings.ts";
@@ -109,11 +109,15 @@ export class EmbeddedInstance implements SubjectInstance<TikvObservation> {
   }
 
   waitReady(options: { readonly timeoutMs: number }, signal: AbortSignal): Promise<void> {
-    return waitSteady(this.#readiness, options, signal);
+    return waitSteady(this.#readiness, { ...options, everyStoreLeads: true }, signal);
   }
 
   candidates(predicate: string, signal: AbortSignal): Promise<readonly Component[]> {
     return candidatesFor(predicate, this.#readiness, signal);
+  }
+
+  leaders(signal: AbortSignal): Promise<ReadonlyMap<Component, number>> {
+    return leadersByStore(this.#readiness, signal);
   }
 
   /** A process of ours beside the cluster; one at a time. */

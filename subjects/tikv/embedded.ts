@@ -87,13 +87,13 @@ export function clientAddress({ ports }: Pick<EmbeddedLayout, "ports">): string 
 /** Three PD, three TiKV, Prometheus. Flags as in the shipped compose file; paths relative to each node's folder. */
 export function embeddedNodes(layout: EmbeddedLayout): NodeSpec[] {
   return [
-    ...PD.map((name) => node(layout, name, { role: "pd", image: "pingcap/pd:v8.5.5", argv: pdArgv(layout, name) })),
+    ...PD.map((name) => node(layout, name, { role: "pd", image: "pingcap/pd:v8.5.7", argv: pdArgv(layout, name) })),
     ...TIKV.map((name) =>
       node(layout, name, { role: "tikv", image: "pingcap/tikv:v8.5.5", argv: tikvArgv(layout, name) }),
     ),
     node(layout, "prometheus", {
       role: "metrics",
-      image: "prom/prometheus:v2.55.1",
+      image: "prom/prometheus:v3.5.0",
       argv: [
         program("subjects/common/prometheus/main.ts"),
         "--config.file=prometheus.yml",

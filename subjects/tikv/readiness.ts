@@ -1,7 +1,7 @@
 import { SubjectError, errorText } from "../../harness/base/errors.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import type { Clock, Component } from "../../harness/protocol.ts";
-import type { PdClient, PdStore } from "./kit/clients/pd.ts";
+import type { PdClient, PdRegion, PdStore } from "./kit/clients/pd.ts";
 
 /** What both engines' clusters are asked through. */
 export interface ReadinessSources {
@@ -15,6 +15,12 @@ const STORES = 3;
 const REPLICAS = 3;
 const ASK_EVERY_MS = 100;
 
+export interface SteadyOptions {
+  readonly timeoutMs: number;
+  /** Wait until every store leads a region, too: then who leads something does not depend on the moment. */
+  readonly everyStoreLeads?: boolean;
+}
+
 /**
  * Resolves when the cluster is in its steady state: one PD leader, three stores Up, every region with a leader and
  * three replicas of which none is pending or down.
@@ -23,14 +29,14 @@ const ASK_EVERY_MS = 100;
  */
 export async function waitSteady(
   sources: ReadinessSources,
-  { timeoutMs }: { readonly timeoutMs: number },
+  { timeoutMs, everyStoreLeads = false }: SteadyOptions,
   signal: AbortSignal,
 ): Promise<void> {
   let missing = "nothing was asked yet";
   try {
     await waitFor(
       async (inner) => {
-        missing = await whatIsMissing(sources.pd, inner).catch((error: unknown) => {
+        missing = await whatIsMissing(sources.pd, everyStoreLeads, inner).catch((error: unknown) => {
           inner.throwIfAborted();
           return errorText(error);
         });
@@ -45,7 +51,7 @@ export async function waitSteady(
 }
 
 /** Empty = nothing. */
-async function whatIsMissing(pd: PdClient, signal: AbortSignal): Promise<string> {
+async function whatIsMissing(pd: PdClient, everyStoreLeads: boolean, signal: AbortSignal): Promise<string> {
   if ((await pd.leader(signal))?.byMajority !== true) return "no PD leader that a majority agrees on";
   const up = (await pd.stores(signal)).filter(isUp);
   if (up.length < STORES) return `${up.length} of ${STORES} stores are Up`;
@@ -58,7 +64,9 @@ async function whatIsMissing(pd: PdClient, signal: AbortSignal): Promise<string>
       region.pendingPeers.length > 0 ||
       region.downPeers.length > 0,
   );
-  return poor.length === 0 ? "" : `${poor.length} of ${count} regions lack a leader or a replica`;
+  if (poor.length > 0) return `${poor.length} of ${count} regions lack a leader or a replica`;
+  const leading = storesThatLead(regions);
+  return everyStoreLeads && leading.size < STORES ? `${leading.size} of ${STORES} stores lead a region` : "";
 }
 
 /**
@@ -78,7 +86,7 @@ export async function candidatesFor(
       return named((await pd.stores(signal)).filter(isUp));
     case "leads-region": {
       const { regions } = await pd.regions(signal);
-      const leading = new Set(regions.flatMap((region) => (region.leader === null ? [] : [region.leader.storeId])));
+      const leading = storesThatLead(regions);
       return named((await pd.stores(signal)).filter((store) => isUp(store) && leading.has(store.id)));
     }
     case "pd-leader":
@@ -94,4 +102,16 @@ export async function candidatesFor(
   }
 }
 
+function storesThatLead(regions: readonly PdRegion[]): ReadonlySet<string> {
+  return new Set(regions.flatMap((region) => (region.leader === null ? [] : [region.leader.storeId])));
+}
+
 const isUp = (store: PdStore): boolean => store.stateName === "Up";
+
+/** Regions that each store leads, in PD's view. @throws when PD cannot be asked. */
+export async function leadersByStore(
+  { pd, componentOf }: ReadinessSources,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Component, number>> {
+  return new Map((await pd.stores(signal)).map((store) => [componentOf(store.address), store.leaderCount]));
+}

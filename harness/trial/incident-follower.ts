@@ -11,6 +11,8 @@ const hypothesisParams = z.object({
   confidence: z.number().default(0),
 });
 
+const STEPS_EVERY_MS = 200;
+
 /** Follows the ticket file while a trial runs: what people see as it happens, and the record's part of it. */
 export class IncidentFollower implements AsyncDisposable {
   readonly #tickets: Tickets;
@@ -21,6 +23,7 @@ export class IncidentFollower implements AsyncDisposable {
   readonly #seen = new Map<number, Ticket>();
   readonly #lastEntry = new Map<string, number>();
   readonly #done: Promise<void>;
+  #reading: Promise<readonly Session[]> = Promise.resolve([]);
   #sawTicket: (() => void) | null = null;
   readonly firstTicket: Promise<void>;
 
@@ -37,7 +40,11 @@ export class IncidentFollower implements AsyncDisposable {
   }
 
   /** Reads what is there now. Called once more after the operator has ended, so that nothing is missed. */
-  async catchUp(): Promise<readonly Session[]> {
+  catchUp(): Promise<readonly Session[]> {
+    return this.#oneAtATime();
+  }
+
+  async #read(): Promise<readonly Session[]> {
     for (const ticket of await this.#tickets.list({ instance: this.#instance })) this.#ticket(ticket);
     const sessions = (await this.#tickets.listSessions())
       .filter((session) => session.instance === this.#instance)
@@ -72,18 +79,35 @@ export class IncidentFollower implements AsyncDisposable {
     await this.#done.catch(() => {});
   }
 
+  /** Tickets wake us; steps of a session do not, and people want to see them as they happen. */
   async #follow(): Promise<void> {
     const { clock, log } = this.#deps;
-    for await (const _ of watchTickets(this.#tickets.path, { clock, log, signal: this.#stop.signal })) {
-      await this.catchUp();
+    const { signal } = this.#stop;
+    const woken = (async () => {
+      for await (const _ of watchTickets(this.#tickets.path, { clock, log, signal })) await this.#oneAtATime();
+    })();
+    while (!signal.aborted) {
+      await this.#oneAtATime();
+      await clock.sleep(STEPS_EVERY_MS, signal).catch(() => {});
     }
+    await woken;
+  }
+
+  /** Two readers at once would show an entry twice. */
+  #oneAtATime(): Promise<readonly Session[]> {
+    this.#reading = this.#reading.then(
+      () => this.#read(),
+      () => this.#read(),
+    );
+    return this.#reading;
   }
 
   #ticket(ticket: Ticket): void {
     const before = this.#seen.get(ticket.id);
     this.#seen.set(ticket.id, ticket);
     if (before === undefined) {
-      this.#run.emit({ type: "ticket", id: ticket.id, severity: ticket.severity, message: ticket.message });
+      const { id, severity, message } = ticket;
+      this.#run.emit({ type: "ticket", id, severity, message }, ticket.firstSeenAt);
       if (this.#run.counting) this.#run.mark("ticketMs", Math.max(0, this.#run.sinceMsOf(ticket.firstSeenAt)));
       this.#sawTicket?.();
     }
@@ -93,7 +117,7 @@ export class IncidentFollower implements AsyncDisposable {
 
   #entry(entry: StoredLogEntry): void {
     const kind = ({ reasoning: "reasoning", tool_call: "call", tool_result: "result" } as const)[entry.type];
-    this.#run.emit({ type: "step", kind, text: entry.summary });
+    this.#run.emit({ type: "step", kind, text: kind === "call" ? callText(entry) : entry.summary }, entry.endedAt);
     // A result carries its call's start, input and effect, so the call itself only has to be shown.
     if (entry.type === "tool_result") this.#action(entry);
   }
@@ -123,6 +147,15 @@ export class IncidentFollower implements AsyncDisposable {
     this.#run.record.hypotheses.push({ ...parsed.data, atMs });
     if (isRightDiagnosis(this.#run.record, parsed.data)) this.#run.mark("hypothesisMs", atMs);
   }
+}
+
+/** `container_start tikv1: it was stopped`, for people; the whole call is in the session's log. */
+function callText({ tool, params, summary }: StoredLogEntry): string {
+  const { component, reason, ...rest } = (params ?? {}) as Record<string, unknown>;
+  if (tool === null) return summary;
+  const values = [component, ...Object.values(rest)].filter((value) => value !== undefined);
+  const shown = values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(" ");
+  return `${tool} ${shown}${typeof reason === "string" ? ` - ${reason}` : ""}`;
 }
 
 function targetOf(params: unknown): string | null {

@@ -38,11 +38,13 @@ export class Recorder {
     return at - (this.#zeroEpochMs ?? at + 1);
   }
 
-  emit(happening: TrialHappening): void {
+  /** `happenedAt`: for what another process saw; without it, now. */
+  emit(happening: TrialHappening, happenedAt?: EpochMs): void {
+    const sinceMs = happenedAt === undefined ? this.sinceMs() : this.sinceMsOf(happenedAt);
     const event: TrialEvent = {
       ...happening,
-      at: this.#clock.now(),
-      sinceMs: this.counting ? Math.round(this.sinceMs()) : null,
+      at: happenedAt ?? this.#clock.now(),
+      sinceMs: this.counting ? Math.round(sinceMs) : null,
     };
     this.folder.append("events.jsonl", event);
     this.#show(event);

@@ -1,7 +1,9 @@
-import type { Deps, Scenario, SubjectInstance, TrialHappening, Workload } from "../protocol.ts";
+import type { Component, Deps, Scenario, SubjectInstance, TrialHappening, Workload } from "../protocol.ts";
 import type { JudgementsNow } from "./hypothesis.ts";
 import type { Recorder } from "./recorder.ts";
 import { Sampler } from "./sampler.ts";
+
+const LEADERS_TIMEOUT_MS = 400;
 
 /** Samples the hypothesis into the record from the first fault to the end of watching. */
 export function watchHypothesis(
@@ -45,11 +47,12 @@ export function watchCluster(
   { clock }: Deps,
 ): AsyncDisposable {
   const stop = new AbortController();
+  let leaders: ReadonlyMap<Component, number> | null = null;
   const done = (async () => {
     while (!stop.signal.aborted) {
       try {
         const states = await instance.engine.list(stop.signal);
-        const leaders = await instance.leaders?.(stop.signal);
+        leaders = (await knownLeaders(instance, stop.signal)) ?? leaders;
         const nodes = states.map(({ component, status, networks }) => ({
           component,
           status: status === "running" && networks.length === 0 ? "no network" : status,
@@ -70,4 +73,16 @@ export function watchCluster(
       await done;
     },
   };
+}
+
+/** While PD is between leaders the last picture stays. */
+async function knownLeaders(
+  instance: SubjectInstance,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Component, number> | null> {
+  try {
+    return (await instance.leaders?.(AbortSignal.any([signal, AbortSignal.timeout(LEADERS_TIMEOUT_MS)]))) ?? null;
+  } catch {
+    return null;
+  }
 }

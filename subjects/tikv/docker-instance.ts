@@ -25,7 +25,7 @@ import { addressBook, urlsOf } from "./kit/clients/address-book.ts";
 import { pdClient } from "./kit/clients/pd.ts";
 import type { TikvObservation } from "./observation.ts";
 import { observerOptions, tikvObserver } from "./observe.ts";
-import { candidatesFor, waitSteady, type ReadinessSources } from "./readiness.ts";
+import { candidatesFor, leadersByStore, waitSteady, type ReadinessSources } from "./readiness.ts";
 import { connectWorkload } from "./workload/connect.ts";
 import { workloadEnvironment } from "./workload/settings.ts";
 
@@ -120,6 +120,10 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
 
   candidates(predicate: string, signal: AbortSignal): Promise<readonly Component[]> {
     return candidatesFor(predicate, this.#readiness, signal);
+  }
+
+  leaders(signal: AbortSignal): Promise<ReadonlyMap<Component, number>> {
+    return leadersByStore(this.#readiness, signal);
   }
 
   /** A container of ours beside the cluster; one at a time. On somebody else's cluster it deletes its keys at the end. */

@@ -1,5 +1,3 @@
-import { openOperatorDockerEngine } from "../engine/docker.ts";
-import { openProcessEngine } from "../engine/process/client.ts";
 import type { Deps, Engine } from "../protocol.ts";
 
 /**
@@ -8,13 +6,18 @@ import type { Deps, Engine } from "../protocol.ts";
  *
  * @throws EngineError `engine-unreachable`, `engine-permission`: says what to do.
  */
-export function openEngine(
+export async function openEngine(
   address: string,
   network: string | null,
   deps: Pick<Deps, "clock" | "ids" | "log">,
   signal: AbortSignal,
 ): Promise<Engine> {
   const rest = address.slice(address.indexOf(":") + 1);
-  if (address.startsWith("unix:")) return openProcessEngine({ socketPath: rest }, signal);
-  return openOperatorDockerEngine({ project: rest, network: network ?? `${rest}_default` }, deps, signal);
+  // Only the one that is used is loaded: the agent starts while an incident waits.
+  if (address.startsWith("unix:")) {
+    const { openProcessEngine } = await import("../engine/process/client.ts");
+    return await openProcessEngine({ socketPath: rest }, signal);
+  }
+  const { openOperatorDockerEngine } = await import("../engine/docker.ts");
+  return await openOperatorDockerEngine({ project: rest, network: network ?? `${rest}_default` }, deps, signal);
 }

@@ -15,8 +15,10 @@ export function said(text: string): ToolResult {
   return { text, isError: false };
 }
 
+/** JSON; a list has one element a line, so that people find their way and a cut falls between elements. */
 export function saidJson(value: unknown): ToolResult {
-  return said(JSON.stringify(value, null, 1));
+  if (!Array.isArray(value)) return said(JSON.stringify(value));
+  return said(`[${value.map((element) => JSON.stringify(element)).join(",\n ")}]`);
 }
 
 /** The tool's own failure: text for the operator, nothing wrong with the program that runs it. */

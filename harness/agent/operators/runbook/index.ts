@@ -8,7 +8,7 @@ const listed = z.array(z.looseObject({ component: z.string(), status: z.string()
 type Row = z.output<typeof listed>[number];
 
 /** How often a step that may take a while is asked again. */
-const ASK_EVERY_MS = 1_000;
+const ASK_EVERY_MS = 500;
 /** Repairs in one session: a cluster of which more is broken needs a person. */
 const MAX_REPAIRS = 4;
 

@@ -29,7 +29,7 @@ export function memberRoutes(parts: HttpParts): Routes {
     "GET /pd/api/v1/version": () => json({ version: PD_VERSION, build_time: "", hash: "", branch: "" }),
     "GET /pd/api/v1/members": () => {
       const leader = leadership.leader;
-      const shown = leader === null ? {} : { leader: renderLeader(leader), etcd_leader: renderLeader(leader) };
+      const shown = leader === null ? {} : { leader: renderMember(leader), etcd_leader: renderMember(leader) };
       const { clusterId, members } = cluster.state;
       return json({ header: { cluster_id: BigInt(clusterId || "0") }, members: members.map(renderMember), ...shown });
     },

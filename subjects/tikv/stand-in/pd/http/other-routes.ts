@@ -23,8 +23,8 @@ export function otherRoutes({ cluster }: HttpParts): Routes {
       json({ is_real_time: true, min_resolved_ts: 0, persist_interval: "1s", stores_min_resolved_ts: null }),
     "GET /pd/api/v1/replication_mode/status": () =>
       json({ mode: "majority", "dr-auto-sync": { label_key: "", state: "", acid_consistent: false } }),
-    "GET /pd/api/v1/metric/query": () => text("metric storage doesn't set", 500),
-    "GET /pd/api/v1/metric/query_range": () => text("metric storage doesn't set", 500),
+    "GET /pd/api/v1/metric/query": () => text("metric storage doesn't set\n", 500),
+    "GET /pd/api/v1/metric/query_range": () => text("metric storage doesn't set\n", 500),
     "GET /pd/api/v1/admin/unsafe/remove-failed-stores/show": () => json([{ info: "No on-going recovery." }]),
     "POST /pd/api/v1/admin/unsafe/remove-failed-stores": ({ body }) => {
       const stores = objectBody(body)["stores"];

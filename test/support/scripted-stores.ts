@@ -1,0 +1,172 @@
+import type { MethodDefinition } from "@grpc/grpc-js";
+import type { BidiCall } from "../../subjects/common/link/node-grpc-client.ts";
+import { NodeGrpcClient } from "../../subjects/common/link/node-grpc-client.ts";
+import { noLinkRules } from "../../subjects/common/link/link-rules.ts";
+import { pdService } from "../../subjects/tikv/proto/load.ts";
+
+interface Peer {
+  id: string;
+  store_id: string;
+  role: number;
+}
+interface Region {
+  id: string;
+  start_key: Buffer;
+  end_key: Buffer;
+  region_epoch: { conf_ver: number; version: number };
+  peers: Peer[];
+  leader: Peer;
+}
+interface Order {
+  region_id: string;
+  change_peer: { peer: Peer; change_type: number } | null;
+  transfer_leader: { peer: Peer } | null;
+  split_region: { keys: Buffer[] } | null;
+}
+
+/**
+ * The stores of a cluster as PD meets them: they join, report and do at once what PD orders. They keep no data; what
+ * real stores take a consensus for is one assignment here.
+ */
+export class ScriptedStores implements AsyncDisposable {
+  readonly #client: NodeGrpcClient;
+  readonly #signal: AbortSignal;
+  readonly #streams = new Map<string, BidiCall<unknown, unknown>>();
+  readonly #stopped = new AbortController();
+  readonly regions = new Map<string, Region>();
+  readonly storeIds: string[] = [];
+  #clusterId = "";
+
+  constructor(pd: { readonly host: string; readonly port: number }, signal: AbortSignal) {
+    this.#client = new NodeGrpcClient(pd, noLinkRules());
+    this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
+  }
+
+  /** Makes `count` stores, the first of which bootstraps the cluster. */
+  async join(count: number): Promise<void> {
+    const members = await this.call<{ header: { cluster_id: string } }>("GetMembers", {}, false);
+    this.#clusterId = members.header.cluster_id;
+    for (let n = 0; n < count; n++) await this.#joinOne(n);
+  }
+
+  async call<T = Record<string, unknown>>(method: string, request: object, withCluster = true): Promise<T> {
+    const header = withCluster ? { cluster_id: this.#clusterId } : null;
+    const definition = pdService[method] as MethodDefinition<unknown, unknown>;
+    return (await this.#client.unary(definition, { header, ...request }, this.#signal)) as T;
+  }
+
+  async heartbeat(storeId: string): Promise<void> {
+    await this.call("StoreHeartbeat", {
+      stats: {
+        store_id: storeId,
+        capacity: String(100 * 2 ** 30),
+        available: String(90 * 2 ** 30),
+        used_size: "1048576",
+        start_time: 1_700_000_000,
+        interval: { start_timestamp: "1700000000", end_timestamp: "1700000010" },
+      },
+    });
+  }
+
+  report(regionId: string): void {
+    const region = this.regions.get(regionId);
+    if (region === undefined) return;
+    this.#streams.get(region.leader.store_id)?.write({
+      header: { cluster_id: this.#clusterId },
+      region,
+      leader: region.leader,
+      approximate_size: "1",
+      term: "6",
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort();
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #joinOne(n: number): Promise<void> {
+    const id = await this.#newId();
+    this.storeIds.push(id);
+    const store = {
+      id,
+      address: `tikv${n}:20160`,
+      status_address: `tikv${n}:20180`,
+      version: "8.5.7",
+      start_timestamp: "1700000000",
+    };
+    if (n === 0) {
+      const [regionId, peerId] = [await this.#newId(), await this.#newId()];
+      const peer = { id: peerId, store_id: id, role: 0 };
+      const region = {
+        id: regionId,
+        start_key: Buffer.alloc(0),
+        end_key: Buffer.alloc(0),
+        region_epoch: { conf_ver: 1, version: 1 },
+        peers: [peer],
+        leader: peer,
+      };
+      await this.call("Bootstrap", { store, region });
+      this.regions.set(regionId, region);
+    }
+    await this.call("PutStore", { store });
+    await this.heartbeat(id);
+    const stream = await this.#client.bidi(
+      pdService["RegionHeartbeat"] as MethodDefinition<unknown, unknown>,
+      this.#signal,
+    );
+    this.#streams.set(id, stream);
+    void this.#obey(stream);
+    for (const region of this.regions.values()) if (region.leader.store_id === id) this.report(region.id);
+  }
+
+  async #newId(): Promise<string> {
+    return (await this.call<{ id: string }>("AllocID", {})).id;
+  }
+
+  async #obey(stream: BidiCall<unknown, unknown>): Promise<void> {
+    try {
+      for await (const order of stream.responses) await this.#carryOut(order as Order);
+    } catch {
+      // The cluster under test went away; the test says what it expected.
+    }
+  }
+
+  async #carryOut({ region_id, change_peer, transfer_leader, split_region }: Order): Promise<void> {
+    const region = this.regions.get(region_id);
+    if (region === undefined) return;
+    if (split_region !== null) return this.#split(region, split_region.keys);
+    if (transfer_leader !== null)
+      region.leader = region.peers.find(({ store_id }) => store_id === transfer_leader.peer.store_id) ?? region.leader;
+    if (change_peer !== null) {
+      const others = region.peers.filter(({ store_id }) => store_id !== change_peer.peer.store_id);
+      region.peers = change_peer.change_type === 1 ? others : [...others, change_peer.peer];
+      region.region_epoch.conf_ver++;
+    }
+    this.report(region_id);
+  }
+
+  async #split(region: Region, keys: Buffer[]): Promise<void> {
+    const asked = await this.call<{ ids: { new_region_id: string; new_peer_ids: string[] }[] }>("AskBatchSplit", {
+      region,
+      split_count: keys.length,
+    });
+    const version = region.region_epoch.version + keys.length;
+    const starts = [region.start_key, ...keys];
+    const ends = [...keys, region.end_key];
+    for (const [at, { new_region_id, new_peer_ids }] of asked.ids.entries()) {
+      const peers = region.peers.map((peer, n) => ({ ...peer, id: new_peer_ids[n] as string }));
+      this.regions.set(new_region_id, {
+        id: new_region_id,
+        start_key: starts[at] as Buffer,
+        end_key: ends[at] as Buffer,
+        region_epoch: { ...region.region_epoch, version },
+        peers,
+        leader: peers.find(({ store_id }) => store_id === region.leader.store_id) as Peer,
+      });
+    }
+    region.start_key = starts.at(-1) as Buffer;
+    region.region_epoch.version = version;
+    for (const id of [...asked.ids.map((each) => each.new_region_id), region.id]) this.report(id);
+  }
+}

@@ -52,7 +52,7 @@ describe("workload program", () => {
   });
 
   test("streams every operation once, with times on the reader's clock, and reads all of it back", async () => {
-    await start();
+    await start({ deadlineMs: 10_000 });
     const before = systemClock.monotonic();
     const workload = await connectWorkload({ url: `http://127.0.0.1:${port}` }, deps, signal);
     const operations: Operation[] = [];

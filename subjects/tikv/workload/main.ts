@@ -5,8 +5,9 @@ import { errorText, HarnessError } from "../../../harness/base/errors.ts";
 import { randomIds } from "../../../harness/base/ids.ts";
 import { jsonLog } from "../../../harness/base/log.ts";
 import { seededRandom } from "../../../harness/base/random.ts";
+import { exitWithParent } from "../../common/parent-watch.ts";
 import { forAllKeys, readAll } from "./all-keys.ts";
-import { ClientMetrics } from "./client-metrics.ts";
+import { clientMetrics } from "./client-metrics.ts";
 import { HistoryLog } from "./history-log.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import { RawClient } from "./raw-client.ts";
@@ -19,8 +20,8 @@ function startWorkload(settings: WorkloadSettings): WorkloadService {
   const run = randomIds.hex(3);
   const newClient = (purpose: string) => new RawClient({ ...settings, clock, random: random.fork(purpose) });
   const history = new HistoryLog(clock);
-  const metrics = new ClientMetrics();
-  const generator = new LoadGenerator({
+  const metrics = clientMetrics(() => generator.inFlight);
+  const generator: LoadGenerator = new LoadGenerator({
     workload: settings,
     run,
     client: newClient("back-off"),
@@ -38,7 +39,7 @@ function startWorkload(settings: WorkloadSettings): WorkloadService {
     run,
     clock,
     history,
-    metrics: () => metrics.render(generator.inFlight),
+    metrics: () => metrics.text(),
     window: (windowMs) => history.window(windowMs, generator.outstandingSinceMs()),
     stop: async () => {
       await generator.stop();
@@ -57,6 +58,7 @@ function startWorkload(settings: WorkloadSettings): WorkloadService {
 }
 
 const log = jsonLog();
+exitWithParent();
 try {
   const settings = readSettings(process.argv.slice(2), process.env);
   const [host, port] = splitAddress(settings.listen);

@@ -132,7 +132,7 @@ export class PdWorker implements AsyncDisposable {
     const { region } = peer;
     const leader = region?.peers.find(({ id }) => id === peer.peerId);
     if (this.#stream === null || region === null || leader === undefined || !peer.isLeader) return;
-    const behind = new Set(peer.node.members().flatMap((member) => (member.behindLog ? [member.id] : [])));
+    const behind = peer.tellBehind();
     const pending = region.peers.filter(({ id }) => behind.has(id));
     const flow = peer.takeFlow();
     this.#options.heartbeatMessages.inc({ type: "send" });

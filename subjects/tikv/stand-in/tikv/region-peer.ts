@@ -295,17 +295,20 @@ export class RegionPeer implements RaftGroup {
     if (this.#behind !== "" && message.type === "append-reply") this.noticeFollowers();
   }
 
-  /** Tells PD when the set of followers that need a snapshot changes. */
+  /** Tells PD when the set of followers that need a snapshot is not what PD was told last. */
   noticeFollowers(): void {
-    if (!this.isLeader) return;
-    const behind = this.node
-      .members()
-      .filter((member) => member.behindLog)
-      .map((member) => member.id)
-      .join();
-    if (behind === this.#behind) return;
-    this.#behind = behind;
-    this.#host.onChanged(this, "caught-up");
+    if (this.isLeader && this.#followersBehind().join() !== this.#behind) this.#host.onChanged(this, "caught-up");
+  }
+
+  /** Followers that need a snapshot, for PD. A new leader knows of none that it has what it needs, and says so. */
+  tellBehind(): ReadonlySet<number> {
+    const behind = this.#followersBehind();
+    this.#behind = behind.join();
+    return new Set(behind);
+  }
+
+  #followersBehind(): number[] {
+    return this.node.members().flatMap(({ id, behindLog }) => (behindLog ? [id] : []));
   }
 
   #applyCommand(data: Buffer): WriteResult {

@@ -1,0 +1,40 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, onTestFinished, test } from "vitest";
+import packageJson from "../../package.json" with { type: "json" };
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "..", "..");
+
+test("a packed tarball runs where it is installed, without its sources", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "packed-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  await run("npm", ["pack", "--pack-destination", folder], { cwd: root });
+  const installed = installWithoutRegistry(folder);
+  await run("tar", [
+    "xzf",
+    join(folder, `agent-lab-${packageJson.version}.tgz`),
+    "-C",
+    installed,
+    "--strip-components=1",
+  ]);
+  expect(readdirSync(installed)).not.toContain("harness");
+  const lab = (...args: string[]) =>
+    run(process.execPath, [join(installed, "bin", "lab.mjs"), ...args], { cwd: folder });
+  expect((await lab("--version")).stdout).toBe(`${packageJson.version}\n`);
+  expect((await lab("scenario", "list")).stdout).toContain("tikv/store-kill");
+  expect((await lab("ticket", "list", "--json", "--db", join(folder, "tickets.db"))).stdout).toBe("[]\n");
+});
+
+/** Its dependencies are the clone's own: what is tested is the package, not the registry. */
+function installWithoutRegistry(folder: string): string {
+  const modules = join(folder, "node_modules");
+  const installed = join(modules, "agent-lab");
+  mkdirSync(installed, { recursive: true });
+  for (const name of readdirSync(join(root, "node_modules")))
+    if (!name.startsWith(".")) symlinkSync(join(root, "node_modules", name), join(modules, name));
+  return installed;
+}

@@ -31,7 +31,7 @@ export function monitorCommand(io: CliIo): Command {
     .option("--attach <project>", "a running cluster: its compose project")
     .option("--pd <urls>", "PD's client URLs, comma-separated; alone: a cluster without an engine to look at", urls)
     .option("--prometheus <url>", "its Prometheus")
-    .option("--interval <ms>", "between two looks when nothing is going on; default 1000", interval)
+    .option("--interval <ms>", "between two looks when nothing is going on; default 750", interval)
     .option("--once", "look once, print what holds and what does not, touch no ticket")
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
     .option("--json", "one JSON object per line")

@@ -19,7 +19,7 @@ export interface MonitorOptions<O extends Observation> {
   readonly instance: Monitored<O>;
   readonly tickets: MonitorTickets;
   readonly deps: Pick<Deps, "clock" | "ids" | "log">;
-  /** Between the starts of two observations when nothing is going on. Default 1 s times the time factor, >= 250 ms. */
+  /** Between the starts of two observations when nothing is going on. Default 750 ms times the time factor, >= 250 ms. */
   readonly intervalMs?: number;
   readonly onEvent?: (event: MonitorEvent<O>) => void;
 }
@@ -41,7 +41,7 @@ export async function runMonitor<O extends Observation>(
   const onEvent = options.onEvent ?? (() => {});
   const invariants = withGeneric(instance);
   const byName = new Map(invariants.map((invariant) => [invariant.name, invariant]));
-  const intervalMs = options.intervalMs ?? Math.max(250, 1_000 * instance.timeFactor);
+  const intervalMs = options.intervalMs ?? Math.max(250, 750 * instance.timeFactor);
   const window = new ObservationWindow(invariants);
   const bell = new Bell(clock);
   const keeper = new TicketKeeper({

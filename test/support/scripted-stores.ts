@@ -68,6 +68,22 @@ export class ScriptedStores implements AsyncDisposable {
     });
   }
 
+  /** As `physical << 18 | logical`, one for each batch of `batch`. */
+  async timestamps(count: number, batch: number): Promise<bigint[]> {
+    const { header } = await this.call<{ header: unknown }>("GetMembers", {}, false);
+    const definition = pdService["Tso"] as MethodDefinition<unknown, unknown>;
+    await using stream = await this.#client.bidi(definition, this.#signal);
+    const found: bigint[] = [];
+    stream.write({ header, count: batch });
+    for await (const response of stream.responses) {
+      const { physical, logical } = (response as { timestamp: { physical: string; logical: string } }).timestamp;
+      found.push((BigInt(physical) << 18n) | BigInt(logical));
+      if (found.length === count) break;
+      stream.write({ header, count: batch });
+    }
+    return found;
+  }
+
   report(regionId: string): void {
     const region = this.regions.get(regionId);
     if (region === undefined) return;

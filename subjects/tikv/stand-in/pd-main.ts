@@ -14,6 +14,7 @@ import { startPd } from "./pd/pd-server.ts";
 exitWithParent();
 
 async function main(): Promise<void> {
+  process.title = "pd-server";
   const flags = readFlags();
   const file = flags.logFile === null ? null : createWriteStream(flags.logFile, { flags: "a" });
   const write = (line: string) => void (file ?? process.stdout).write(line);
@@ -41,7 +42,7 @@ async function main(): Promise<void> {
     const server = await startPd(flags, { clock: systemClock, random, log, rules, timeFactor, onFatal: fatal });
     const leave = (name: string) => {
       log.info("main.go:270", "Got signal to exit", { signal: name });
-      server[Symbol.asyncDispose]().then(() => process.exit(0), fatal);
+      server.leave().then(() => process.exit(0), fatal);
     };
     for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(name, leave);
   } catch (error) {

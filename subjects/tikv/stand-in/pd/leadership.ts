@@ -76,6 +76,14 @@ export class Leadership {
     if (role !== "leader" && this.#reign !== null) this.#end("lease has expired, leader steps down");
   }
 
+  /** The member that can be reached and has the highest priority, besides this one. */
+  heir(): MemberMeta | null {
+    const consensus = this.#consensus as Consensus;
+    const reached = consensus.connectedPeers();
+    const candidates = consensus.state.members.filter(({ name }) => reached.includes(name));
+    return candidates.sort((a, b) => b.leaderPriority - a.leaderPriority)[0] ?? null;
+  }
+
   /** Frees the leader key and hands the log over. @returns false when it cannot be handed to that member. */
   async handOver(to: MemberMeta): Promise<boolean> {
     const { self, log } = this.#options;

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
 import type { Random } from "../../../../harness/base/random.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
@@ -27,10 +28,17 @@ export interface PdDeps {
   onFatal(error: unknown): void;
 }
 
+export interface PdServer extends AsyncDisposable {
+  /** Hands leadership over when it has it, then closes: what SIGTERM asks for. */
+  leave(): Promise<void>;
+}
+
+/** A leaving leader waits this long for its heir. */
+const HANDOVER_MS = 1_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; StoreError */
-export async function startPd(flags: PdFlags, deps: PdDeps): Promise<AsyncDisposable> {
+export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   await using scope = new AsyncDisposableStack();
   const { clock, log, timeFactor, rules } = deps;
   const startedAt = clock.now();
@@ -125,7 +133,25 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<AsyncDispos
       peer: (hello, frames) => consensus.receive(hello, frames),
     }),
   );
-  return scope.move();
+  const open = scope.move();
+  const close = () => open.disposeAsync();
+  return {
+    leave: async () => {
+      await handOver(leadership, consensus, clock).catch((error: unknown) => {
+        log.warn("server.go:540", "cannot hand over leadership", { error: errorText(error) });
+      });
+      await close();
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function handOver(leadership: Leadership, consensus: Consensus, clock: Clock): Promise<void> {
+  const heir = leadership.heir();
+  if (!leadership.serving || heir === null) return;
+  await leadership.handOver(heir);
+  const deadline = clock.monotonic() + HANDOVER_MS;
+  while (consensus.role.role === "leader" && clock.monotonic() < deadline) await clock.sleep(10);
 }
 
 /** In order of name, so that all members count alike. */
@@ -188,8 +214,8 @@ function onNews(
     if (consensus.role.role === "leader") decideMember(consensus, news.member);
     return;
   }
-  // Only from the leader: an old one may still have something on its way.
-  if (consensus.raftLeader !== from) return;
+  // An old leader may still have something on its way; a member that has just started knows of no leader yet.
+  if (consensus.raftLeader !== null && consensus.raftLeader !== from) return;
   if (news.whole) cluster.regions.clear();
   for (const region of news.regions as readonly Region[]) cluster.regions.put(region);
 }

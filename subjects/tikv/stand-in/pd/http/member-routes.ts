@@ -52,11 +52,8 @@ export function memberRoutes(parts: HttpParts): Routes {
     },
     "GET /pd/api/v1/leader": () => json(leadership.leader === null ? null : renderLeader(leadership.leader)),
     "POST /pd/api/v1/leader/resign": async () => {
-      const heir = parts.consensus
-        .connectedPeers()
-        .flatMap((name) => cluster.state.members.find((member) => member.name === name) ?? [])
-        .sort((a, b) => b.leaderPriority - a.leaderPriority)[0];
-      if (heir === undefined) throw new PdRefusal(500, "no valid pd to transfer etcd leader");
+      const heir = leadership.heir();
+      if (heir === null) throw new PdRefusal(500, "no valid pd to transfer etcd leader");
       await leadership.handOver(heir);
       return json("The resign command is submitted.");
     },

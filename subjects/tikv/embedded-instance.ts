@@ -108,8 +108,15 @@ export class EmbeddedInstance implements SubjectInstance<TikvObservation> {
     };
   }
 
-  waitReady(options: { readonly timeoutMs: number }, signal: AbortSignal): Promise<void> {
-    return waitSteady(this.#readiness, { ...options, everyStoreLeads: true }, signal);
+  async waitReady(options: { readonly timeoutMs: number }, signal: AbortSignal): Promise<void> {
+    await waitSteady(this.#readiness, { ...options, everyStoreLeads: true }, signal);
+    await this.#startMetrics(signal);
+  }
+
+  /** The first time only: who stopped it later meant it. */
+  async #startMetrics(signal: AbortSignal): Promise<void> {
+    const metrics = "prometheus" as Component;
+    if ((await this.engine.inspect(metrics, signal)).status === "created") await this.engine.start(metrics, signal);
   }
 
   candidates(predicate: string, signal: AbortSignal): Promise<readonly Component[]> {

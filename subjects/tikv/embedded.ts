@@ -91,16 +91,20 @@ export function embeddedNodes(layout: EmbeddedLayout): NodeSpec[] {
     ...TIKV.map((name) =>
       node(layout, name, { role: "tikv", image: "pingcap/tikv:v8.5.5", argv: tikvArgv(layout, name) }),
     ),
-    node(layout, "prometheus", {
-      role: "metrics",
-      image: "prom/prometheus:v3.5.0",
-      argv: [
-        program("subjects/common/prometheus/main.ts"),
-        "--config.file=prometheus.yml",
-        `--web.listen-address=${addressIn(layout.ports, "prometheus", "http")}`,
-        "--storage.tsdb.path=data",
-      ],
-    }),
+    {
+      ...node(layout, "prometheus", {
+        role: "metrics",
+        image: "prom/prometheus:v3.5.0",
+        argv: [
+          program("subjects/common/prometheus/main.ts"),
+          "--config.file=prometheus.yml",
+          `--web.listen-address=${addressIn(layout.ports, "prometheus", "http")}`,
+          "--storage.tsdb.path=data",
+        ],
+      }),
+      // Started once there is something to scrape; else its first round, of every 15 s, would call all targets down.
+      autoStart: false,
+    },
   ];
 }
 

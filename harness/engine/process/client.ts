@@ -10,7 +10,10 @@ import type {
   OwnerEngine,
   Partitionable,
 } from "../../protocol.ts";
+import { systemClock } from "../../base/clock.ts";
 import { EngineError } from "../../base/errors.ts";
+import { waitFor } from "../../base/wait.ts";
+import { isAlive, type ProcessIdentity } from "./identity.ts";
 import { asEngineError, call, openStream } from "./socket-client.ts";
 import type { NodeSpec } from "./spec.ts";
 
@@ -50,6 +53,8 @@ export async function openOwnerEngine(
   held?.resume();
   return new OwnerClient(socketPath, network, held);
 }
+
+const LAST_MOMENT = { timeoutMs: 5_000, everyMs: 5 };
 
 class EngineClient implements Engine {
   readonly kind = "process";
@@ -176,12 +181,15 @@ class OwnerClient extends EngineClient implements ProcessOwnerEngine {
   async tearDown(): Promise<void> {
     const signal = new AbortController().signal;
     try {
-      // A held connection ends with the supervisor itself, a little after its answer.
+      // A held connection ends with the supervisor, a little after its answer.
       const held = this.#held ?? (await openStream(this.socketPath, "hold", signal));
       const gone = new Promise<void>((resolve) => (held.closed ? resolve() : held.once("close", resolve)));
       held.resume();
-      await call(this.socketPath, "tear-down", {}, signal);
+      const supervisor = (await call(this.socketPath, "tear-down", {}, signal)) as ProcessIdentity | null;
       await gone;
+      // The kernel closes its sockets a moment before it is gone. The system's clock, as this is no wait of a test.
+      const what = "the supervisor to end";
+      await waitFor(() => supervisor === null || !isAlive(supervisor), { clock: systemClock, ...LAST_MOMENT, what });
     } catch (error) {
       if ((error as EngineError).code !== "engine-unreachable") throw error;
     }

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { EngineError, HarnessError, errorText } from "../../base/errors.ts";
 import type { EpochMs } from "../../base/clock.ts";
+import { identify } from "./identity.ts";
 import { nodeSpecSchema } from "./spec.ts";
 import type { Supervisor, View } from "./supervisor.ts";
 
@@ -105,7 +106,10 @@ const ownerVerbs = (ownership: Ownership): Readonly<Record<string, Verb>> => ({
   "add-support": verb(nodeSpecSchema, (spec, { supervisor }) => supervisor.add({ ...spec, support: true })),
   "remove-support": verb(z.object({ component }), (o, { supervisor }) => supervisor.remove(o.component)),
   detach: verb(z.object({}), () => ownership.detach()),
-  "tear-down": verb(z.object({}), () => ownership.tearDown()),
+  "tear-down": verb(z.object({}), async () => {
+    await ownership.tearDown();
+    return identify(process.pid);
+  }),
 });
 
 /** `POST /<verb>` with a JSON body; `GET /events` and, for the owner, `GET /hold` stay open. */

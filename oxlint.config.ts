@@ -1,7 +1,7 @@
 import { defineConfig } from "oxlint";
 
 /**
- * Who may import whom (the table of `docs/architecture.md`, in code). Keys are folders, values the modules that their
+ * Who may import whom (the table of CONTRIBUTING.md, in code). Keys are folders, values the modules that their
  * files may import besides their own folder, `harness/base` and the types of `harness/protocol.ts`.
  *
  * The row of `harness/agent` is part of the blinding: an image that cannot contain the answers cannot leak them.

@@ -83,9 +83,13 @@ export class TikvNode {
     const identity = await identify(dataDir, session, signal);
     const parts = await assemble(options, { identity, session, metrics, stop: stop.signal });
     const self = storeMessage(options, identity);
-    await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log }, signal);
     const node = new TikvNode(options, stop, parts);
-    await node.#serve(self, signal);
+    // Before PD can name this store to anybody: official clients do not come back to an address that refused them.
+    await node.#listen();
+    await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log }, signal);
+    log.info("node.rs:250", "put store to PD", { store_id: self.id });
+    await session.call("PutStore", { store: self }, signal);
+    await node.#serve();
     return node;
   }
 
@@ -104,11 +108,9 @@ export class TikvNode {
     await this.#parts.storage[Symbol.asyncDispose]();
   }
 
-  async #serve(self: StoreMessage, signal: AbortSignal): Promise<void> {
+  async #listen(): Promise<void> {
     const { settings, log, rules, clock } = this.#options;
-    const { store, session, metrics, servers } = this.#parts;
-    log.info("node.rs:250", "put store to PD", { store_id: self.id });
-    await session.call("PutStore", { store: self }, signal);
+    const { store, metrics, servers } = this.#parts;
     const api = new RawApi(store, metrics, clock);
     const listening = await listenOnePort({
       ...parseAddress(settings.addr),
@@ -119,6 +121,11 @@ export class TikvNode {
     });
     servers.push(listening);
     log.info("server.rs:316", "listening on addr", { addr: settings.addr });
+  }
+
+  async #serve(): Promise<void> {
+    const { settings, log, rules } = this.#options;
+    const { store, metrics, servers } = this.#parts;
     this.#parts.worker.current = this.#startWorker();
     void this.#tick();
     log.info("server.rs:360", "TiKV is ready to serve");

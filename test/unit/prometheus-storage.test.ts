@@ -1,0 +1,279 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../../subjects/common/prometheus/config.ts";
+import { formatDuration, parseDuration } from "../../subjects/common/prometheus/duration.ts";
+import { readFlags } from "../../subjects/common/prometheus/flags.ts";
+import { matcher } from "../../subjects/common/prometheus/matcher.ts";
+import { formatValue } from "../../subjects/common/prometheus/promql/value.ts";
+import { Scraper } from "../../subjects/common/prometheus/scraper.ts";
+import { Series } from "../../subjects/common/prometheus/series.ts";
+import { Storage } from "../../subjects/common/prometheus/storage.ts";
+import { parseExposition } from "../../subjects/common/prometheus/text-format.ts";
+import { queryInstant } from "../../subjects/common/prometheus/query.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+
+describe("text format", () => {
+  test("names, labels with escapes, values of every kind, timestamps, metadata", () => {
+    const { samples, metadata } = parseExposition(`
+# HELP http_total How many.\\nTwo lines.
+# TYPE http_total counter
+http_total{method="get",path="a\\\\b\\"c\\nd",} 1.5e3 1395066363000
+http_total{ method = "post" , empty="" } 3
+no_labels 4
+spaced   5
+nan_value NaN
+up{} +Inf
+down{a="}"}-Inf
+# just a comment
+hex 0x10
+`);
+    expect(samples).toEqual([
+      { labels: { __name__: "http_total", method: "get", path: 'a\\b"c\nd' }, value: 1500, timestampMs: 1395066363000 },
+      { labels: { __name__: "http_total", method: "post" }, value: 3, timestampMs: null },
+      { labels: { __name__: "no_labels" }, value: 4, timestampMs: null },
+      { labels: { __name__: "spaced" }, value: 5, timestampMs: null },
+      { labels: { __name__: "nan_value" }, value: NaN, timestampMs: null },
+      { labels: { __name__: "up" }, value: Infinity, timestampMs: null },
+      { labels: { __name__: "down", a: "}" }, value: -Infinity, timestampMs: null },
+      { labels: { __name__: "hex" }, value: 16, timestampMs: null },
+    ]);
+    expect(metadata.get("http_total")).toEqual({ type: "counter", help: "How many.\nTwo lines." });
+  });
+  test.each(["a{b=c} 1", 'a{b="c" 1', "a", "1a 2", "a one", "a 1 2 3", "<html>"])(
+    "refuses %s, naming the line",
+    (line) => {
+      expect(() => parseExposition(`ok 1\n${line}\n`)).toThrow("line 2");
+    },
+  );
+});
+
+describe("durations and numbers", () => {
+  test.each([
+    ["1h30m", 5_400_000],
+    ["15s", 15_000],
+    ["200ms", 200],
+    ["1d", 86_400_000],
+    ["0", 0],
+  ])("%s", (text, ms) => {
+    expect(parseDuration(text)).toBe(ms);
+  });
+  test.each(["", "5", "0.2s", "1s1h", "1x", "-1s"])("%j is none", (text) => {
+    expect(parseDuration(text)).toBeNull();
+  });
+  test("what is printed can be read again", () => {
+    fc.assert(fc.property(fc.nat({ max: 1e9 }), (ms) => parseDuration(formatDuration(ms)) === ms));
+  });
+  test.each([
+    [1e21, "1000000000000000000000"],
+    [1.5e-7, "0.00000015"],
+    [-2, "-2"],
+    [0.1, "0.1"],
+    [-Infinity, "-Inf"],
+    [NaN, "NaN"],
+    [-1.25e22, "-12500000000000000000000"],
+  ])("%s is written without an exponent", (value, text) => expect(formatValue(value)).toBe(text));
+});
+
+describe("series", () => {
+  const sample = fc.record({ gapMs: fc.integer({ min: 1, max: 50 }), stale: fc.boolean(), value: fc.integer() });
+  test("range, latest and dropping agree with a plain list", () => {
+    fc.assert(
+      fc.property(
+        fc.array(sample, { maxLength: 200 }),
+        fc.nat(4000),
+        fc.nat(4000),
+        fc.nat(4000),
+        (draws, a, b, drop) => {
+          const series = new Series({});
+          let list: { timeMs: number; value: number; stale: boolean }[] = [];
+          let timeMs = 0;
+          draws.forEach(({ gapMs, stale, value }, index) => {
+            timeMs += gapMs;
+            series.append(timeMs, value, stale);
+            list.push({ timeMs, value, stale });
+            if (index % 37 === 36) {
+              series.dropBefore(Math.min(drop, timeMs));
+              list = list.filter((kept) => kept.timeMs >= Math.min(drop, timeMs));
+            }
+          });
+          const [from, to] = [Math.min(a, b), Math.max(a, b)];
+          const inRange = list.filter((kept) => kept.timeMs > from && kept.timeMs <= to);
+          const live = inRange.filter((kept) => !kept.stale);
+          expect([...series.range(from, to).times]).toEqual(live.map((kept) => kept.timeMs));
+          expect([...series.range(from, to).values]).toEqual(live.map((kept) => kept.value));
+          const last = inRange.at(-1);
+          const expected = last === undefined || last.stale ? null : { timeMs: last.timeMs, value: last.value };
+          expect(series.latest(from, to)).toEqual(expected);
+          expect(series.sampleCount).toBe(list.length);
+        },
+      ),
+    );
+  });
+  test("what is not newer is dropped", () => {
+    const series = new Series({});
+    expect([series.append(5, 1), series.append(5, 2), series.append(4, 3)]).toEqual([true, false, false]);
+  });
+});
+
+describe("storage", () => {
+  const fill = (storage: Storage, series: number, samples: number) => {
+    for (let n = 0; n < samples; n++)
+      for (let s = 0; s < series; s++) storage.append({ __name__: "m", s: String(s) }, n * 1_000, n);
+  };
+  test("what is older than the retention goes, and series with it", () => {
+    const storage = new Storage({ retentionMs: 10_000, maxSamples: 1e9 });
+    fill(storage, 3, 60);
+    storage.append({ __name__: "gone" }, 0, 1);
+    storage.sweep(59_000);
+    expect(storage.sampleCount).toBe(3 * 11);
+    expect(storage.seriesCount).toBe(3);
+    expect(storage.select([matcher("__name__", "=", "gone")])).toEqual([]);
+  });
+  test("memory has a bound, however long the retention", () => {
+    const storage = new Storage({ retentionMs: 3_600_000, maxSamples: 1_000 });
+    fill(storage, 10, 500);
+    storage.sweep(499_000);
+    expect(storage.sampleCount).toBeLessThanOrEqual(1_000);
+    expect(storage.select([matcher("__name__", "=", "m")])[0]?.lastTimeMs).toBe(499_000);
+  });
+});
+
+describe("configuration", () => {
+  const file = (text: string) => () => readConfig(text, "prometheus.yml");
+  test("targets with their labels, times and addresses", () => {
+    const [pd, other] = file(`
+global: { scrape_interval: 2s, external_labels: { cluster: x } }
+scrape_configs:
+  - job_name: pd
+    static_configs: [{ targets: ["127.0.0.1:1"], labels: { instance: "pd0:2379", zone: "1" } }]
+  - job_name: other
+    scrape_interval: 1m
+    metrics_path: /m
+    params: { a: [b, c] }
+    static_configs: [{ targets: ["h:2"] }]
+`)();
+    expect(pd).toMatchObject({ url: "http://127.0.0.1:1/metrics", intervalMs: 2_000, timeoutMs: 2_000 });
+    expect(pd?.labels).toEqual({ job: "pd", instance: "pd0:2379", zone: "1" });
+    expect(other).toMatchObject({ url: "http://h:2/m?a=b&a=c", intervalMs: 60_000, timeoutMs: 10_000 });
+    expect(other?.labels).toEqual({ job: "other", instance: "h:2" });
+    expect(other?.discoveredLabels).toMatchObject({ __address__: "h:2", __scrape_interval__: "1m" });
+  });
+  test.each([
+    ["an unknown key", "rule_files: [x]", "rule_files"],
+    ["discovery", "scrape_configs: [{ job_name: a, dns_sd_configs: [] }]", "dns_sd_configs"],
+    ["a bad duration", "global: { scrape_interval: 0.2s }", "not a valid duration string"],
+    ["a job twice", "scrape_configs: [{ job_name: a }, { job_name: a }]", 'job name "a"'],
+    [
+      "too long a timeout",
+      "scrape_configs: [{ job_name: a, scrape_interval: 1s, scrape_timeout: 2s }]",
+      "scrape timeout greater",
+    ],
+    ["broken YAML", "global:\n  - [", "line 2"],
+  ])("%s is refused by name", (_, text, message) => {
+    expect(file(text)).toThrow(message);
+  });
+  test("flags as the real ones, others refused by name", () => {
+    expect(readFlags(["--config.file=x.yml", "--storage.tsdb.retention.time", "1h"])).toMatchObject({
+      configFile: "x.yml",
+      retentionMs: 3_600_000,
+      listenAddress: "0.0.0.0:9090",
+    });
+    expect(() => readFlags(["--web.nosuch=1"])).toThrow("unknown long flag '--web.nosuch'");
+    expect(() => readFlags(["--config.file"])).toThrow("expected argument for flag '--config.file'");
+    expect(() => readFlags(["--storage.tsdb.retention.time=soon"])).toThrow("not a valid duration");
+  });
+});
+
+describe("scraping", () => {
+  const target = {
+    pool: "pd",
+    url: "http://pd0/metrics",
+    intervalMs: 1_000,
+    timeoutMs: 500,
+    honorLabels: false,
+    honorTimestamps: true,
+    labels: { job: "pd", instance: "pd0" },
+    discoveredLabels: {},
+  };
+  const setUp = (answer: (signal: AbortSignal) => Promise<Response>) => {
+    const clock = new ManualClock();
+    const storage = new Storage({ retentionMs: Infinity, maxSamples: Infinity });
+    const fetch = ((_: string, init: { signal: AbortSignal }) => answer(init.signal)) as never;
+    const scraper = new Scraper(target, { clock, storage, fetch, phase: 0 });
+    const ask = (query: string) => {
+      const value = queryInstant(storage, query, clock.now());
+      return value.type === "vector" ? value.samples : [];
+    };
+    return { clock, scraper, ask };
+  };
+  const never = new AbortController().signal;
+
+  test("samples get the target's labels, and what clashes is kept aside", async () => {
+    const { scraper, ask } = setUp(() => Promise.resolve(new Response('x{job="own",a="b"} 5\n')));
+    await scraper.scrape(never);
+    expect(ask("x")).toEqual([
+      { labels: { __name__: "x", a: "b", job: "pd", exported_job: "own", instance: "pd0" }, value: 5 },
+    ]);
+    expect(ask("up")).toEqual([{ labels: { __name__: "up", job: "pd", instance: "pd0" }, value: 1 }]);
+    expect(ask("scrape_samples_scraped")[0]?.value).toBe(1);
+    expect(scraper.status).toMatchObject({ health: "up", lastError: "" });
+  });
+
+  test("what is no longer exported is gone at the next scrape, and back with the one after", async () => {
+    const bodies = ["a 1\nb 2\n", "a 1\n", "a 1\nb 3\n"];
+    const { clock, scraper, ask } = setUp(() => Promise.resolve(new Response(bodies.shift())));
+    await scraper.scrape(never);
+    expect(ask("b")).toHaveLength(1);
+    await clock.advance(1_000);
+    await scraper.scrape(never);
+    expect(ask("b")).toHaveLength(0);
+    expect(ask("a")).toHaveLength(1);
+    await clock.advance(1_000);
+    await scraper.scrape(never);
+    expect(ask("b")[0]?.value).toBe(3);
+  });
+
+  test.each<[string, () => Promise<Response>, string]>([
+    [
+      "refuses",
+      () => Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") })),
+      'Get "http://pd0/metrics": connect ECONNREFUSED',
+    ],
+    [
+      "answers 500",
+      () => Promise.resolve(new Response("no", { status: 500, statusText: "Internal Server Error" })),
+      "server returned HTTP status 500 Internal Server Error",
+    ],
+    ["answers nonsense", () => Promise.resolve(new Response("<html>")), "line 1"],
+  ])("a target that %s is down, and its series are gone", async (_, bad, message) => {
+    let answer = () => Promise.resolve(new Response("a 1\n"));
+    const { clock, scraper, ask } = setUp(() => answer());
+    await scraper.scrape(never);
+    answer = bad;
+    await clock.advance(1_000);
+    await scraper.scrape(never);
+    expect(ask("a")).toHaveLength(0);
+    expect(ask("up")[0]?.value).toBe(0);
+    expect(scraper.status.health).toBe("down");
+    expect(scraper.status.lastError).toContain(message);
+  });
+
+  test("a target that hangs is down after the timeout; the loop goes on at the interval", async () => {
+    let asked = 0;
+    const { clock, scraper, ask } = setUp((signal) => {
+      asked++;
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+    });
+    const stop = new AbortController();
+    const running = scraper.run(stop.signal);
+    await clock.advance(400);
+    expect(ask("up")).toHaveLength(0);
+    await clock.advance(200);
+    expect(ask("up")[0]?.value).toBe(0);
+    expect(scraper.status.lastError).toContain("context deadline exceeded");
+    await clock.advance(2_000);
+    expect(asked).toBe(3);
+    stop.abort();
+    await running;
+  });
+});

@@ -14,7 +14,7 @@ const RESTART_TIMEOUT_MS = 90_000;
 export const crashLoop: FaultFactory = ({ target, params }, engine, { clock }) => {
   const untilDownMs = params["untilDownMs"] ?? 3_000;
   const maxCrashes = params["maxCrashes"] ?? 10;
-  let restartsBefore: number | null = null;
+  let crashed = false;
   return {
     kind: "crash-loop",
     label: "crashes by itself, restarted by the engine",
@@ -26,28 +26,31 @@ export const crashLoop: FaultFactory = ({ target, params }, engine, { clock }) =
       return restartPolicy.name === "no" ? `${target} has no restart policy, so it would not come back` : null;
     },
     async inject(signal) {
-      restartsBefore = (await engine.inspect(target, signal)).restartCount;
       for (let crash = 1; crash <= maxCrashes; crash++) {
-        const { startedAt } = await engine.inspect(target, signal);
+        const { startedAt, restartCount } = await engine.inspect(target, signal);
         const diedMs = clock.monotonic();
         await engine.crash(target, signal);
+        crashed = true;
         // The engine tells nobody how long it will wait, so the length of this outage is how we learn of it.
         const back = waitFor(
           async () => {
             const state = await engine.inspect(target, signal);
-            if (state.status === "running" && state.startedAt !== startedAt) return "back" as const;
+            // A start by hand resets the policy's count: an operator has taken over, and whatever follows is theirs.
+            if (state.restartCount < restartCount) return "taken over" as const;
+            if (state.status === "running" && state.startedAt !== startedAt)
+              return state.restartCount > restartCount ? ("back" as const) : ("taken over" as const);
             return clock.monotonic() - diedMs >= untilDownMs ? ("down" as const) : null;
           },
           { clock, timeoutMs: RESTART_TIMEOUT_MS, everyMs: 50, what: `${target} to be restarted`, signal },
         );
-        if ((await back) === "down") return;
+        if ((await back) !== "back") return;
       }
       throw new FaultError(`${target} crashed ${maxCrashes} times and was never down for ${untilDownMs} ms`);
     },
     async verify(expected, signal) {
       const state = await engine.inspect(target, signal);
       if (expected === "gone") return state.status === "running";
-      return state.status !== "running" || restartsBefore === null || state.restartCount > restartsBefore;
+      return crashed || state.status !== "running";
     },
     async heal(signal) {
       const { status } = await engine.inspect(target, signal);

@@ -98,6 +98,23 @@ export function faultContract(suite: FaultSuite): void {
       });
     });
 
+    test("a crash loop ends when somebody starts the component by hand", async () => {
+      await running();
+      const looping = { kind: "crash-loop", target: steady, params: { untilDownMs: 30_000, maxCrashes: 50 } };
+      const fault = makeFault(looping, under.engine, deps);
+      const made = fault.inject(signal());
+      await waitFor(async () => (await under.engine.inspect(steady, signal())).restartCount >= 4, {
+        clock: systemClock,
+        timeoutMs: 40_000,
+        everyMs: 50,
+        what: "the loop to be under way",
+      });
+      await under.engine.restart(steady, {}, signal());
+      await made;
+      expect(await fault.verify("in-effect", signal())).toBe(true);
+      await running();
+    });
+
     test("a fault that cannot be made says why and changes nothing", async () => {
       await running();
       await under.engine.stop(steady, {}, signal());

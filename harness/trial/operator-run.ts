@@ -76,10 +76,12 @@ export function childProcessLauncher(deps: {
       detached: true,
     });
     let stderr = "";
+    const listening = Promise.withResolvers<void>();
     child.stdout.pipe(log, { end: false });
     child.stderr.on("data", (chunk: Buffer) => {
       log.write(chunk);
       stderr = (stderr + chunk.toString()).slice(-4_000);
+      if (stderr.includes('"event":"agent.started"')) listening.resolve();
     });
     const ended = new Promise<OperatorExit>((done) => {
       child.once("error", (error) => done({ code: null, error: error.message }));
@@ -100,6 +102,12 @@ export function childProcessLauncher(deps: {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
     };
+    // Its start is our doing, not the operator's: a ticket that comes and goes meanwhile would never be seen.
+    const aborted = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+    await Promise.race([listening.promise, ended, aborted.promise]);
+    if (signal.aborted) await stop(1_000);
+    signal.throwIfAborted();
     return { runsIn: "child-process", ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
   };
 }

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ConfigError } from "../../../harness/base/errors.ts";
 import type { WorkloadOptions } from "../../../harness/protocol.ts";
+import { OWN_KEY_PREFIX } from "./keys.ts";
 
 const commaList = z
   .string()
@@ -33,7 +34,7 @@ const schema = z.object({
   SEED: z.coerce.number().int().default(1),
   RATE: z.coerce.number().positive().max(20_000).default(50),
   CLIENTS: z.coerce.number().int().positive().max(1_000).default(8),
-  KEY_PREFIX: z.string().min(1).default("k"),
+  KEY_PREFIX: z.string().min(1).default(OWN_KEY_PREFIX),
   DEADLINE_MS: z.coerce.number().int().positive().default(2_000),
   /** `host:port` of the HTTP side. */
   LISTEN: z

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -72,6 +72,19 @@ describe("a component's log", () => {
     expect(await texts(second)).toEqual(["one", "two"]);
     second.clear();
     expect(await texts(second)).toEqual([]);
+  });
+
+  test("survives a disk that takes no more, and a row that was cut short", async () => {
+    const log = ring();
+    log.push("stdout", Buffer.from("before\n"));
+    log.close();
+    await appendFile(path.join(folder, "node.jsonl"), '[17,1,"cut sh');
+    await rename(folder, `${folder}-gone`);
+    log.push("stdout", Buffer.from("lost\n"));
+    await rename(`${folder}-gone`, folder);
+    log.push("stdout", Buffer.from("\nafter\n"));
+    log.push("stdout", Buffer.from("last\n"));
+    expect(await texts(log)).toEqual(expect.arrayContaining(["before", "last"]));
   });
 
   test("does not keep our paths, nor a line without an end", async () => {

@@ -62,7 +62,7 @@ export class LogRing {
     const texts = await Promise.all([`${this.#file}.1`, this.#file].map(readIfThere));
     const rows = texts.join("").split("\n").slice(0, -1);
     const kept = tail === undefined || since !== undefined ? rows : lastOf(rows, tail);
-    const lines = kept.map(parseRow).filter((line) => since === undefined || (line.at ?? 0) >= since);
+    const lines = kept.flatMap(parseRow).filter((line) => since === undefined || (line.at ?? 0) >= since);
     return tail === undefined ? lines : lastOf(lines, tail);
   }
 
@@ -85,6 +85,15 @@ export class LogRing {
     const rows = lines
       .map((line) => JSON.stringify([at, stream === "stdout" ? 1 : 2, this.#tidy(line)]) + "\n")
       .join("");
+    try {
+      this.#append(rows);
+    } catch {
+      // A full disk costs lines, as with Docker; it must not cost the node, let alone the cluster.
+      this.close();
+    }
+  }
+
+  #append(rows: string): void {
     if (this.#fd === null) {
       this.#fd = openSync(this.#file, "a", 0o600);
       this.#bytes = statSync(this.#file).size;
@@ -103,9 +112,14 @@ export class LogRing {
 
 const lastOf = <T>(items: readonly T[], count: number): T[] => (count <= 0 ? [] : items.slice(-count));
 
-function parseRow(row: string): LogLine {
-  const [at, stream, text] = JSON.parse(row) as [EpochMs, 1 | 2, string];
-  return { at, stream: stream === 1 ? "stdout" : "stderr", text };
+/** Nothing for a row that a full disk cut short. */
+function parseRow(row: string): LogLine[] {
+  try {
+    const [at, stream, text] = JSON.parse(row) as [EpochMs, 1 | 2, string];
+    return [{ at, stream: stream === 1 ? "stdout" : "stderr", text }];
+  } catch {
+    return [];
+  }
 }
 
 async function readIfThere(file: string): Promise<string> {

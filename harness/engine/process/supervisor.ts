@@ -10,7 +10,7 @@ import type {
   ExecResult,
   LogLine,
 } from "../../protocol.ts";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errorText } from "../../base/errors.ts";
 import type { EpochMs } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { execProgram, type ExecOptions } from "./exec.ts";
@@ -235,8 +235,13 @@ export class Supervisor {
   #savePids(): void {
     const file = path.join(this.#config.stateDir, PIDS_FILE);
     const pids = { supervisor: identify(process.pid), nodes: [...this.#pids.values()] };
-    writeFileSync(`${file}.next`, JSON.stringify(pids), { mode: 0o600 });
-    renameSync(`${file}.next`, file);
+    try {
+      writeFileSync(`${file}.next`, JSON.stringify(pids), { mode: 0o600 });
+      renameSync(`${file}.next`, file);
+    } catch (error) {
+      // A full disk, say: the nodes are more important than the net below them.
+      this.#deps.log.warn("pids-not-saved", { error: errorText(error) });
+    }
   }
 }
 

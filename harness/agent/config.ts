@@ -12,6 +12,7 @@ const SETTINGS = {
   "prometheus-url": "PROMETHEUS_URL",
   instance: "INSTANCE_ID",
   engine: "ENGINE",
+  network: "NETWORK",
   endpoints: "ENDPOINTS",
   operator: "OPERATOR",
   "safety-mode": "OPERATOR_SAFETY_MODE",

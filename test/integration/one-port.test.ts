@@ -123,6 +123,21 @@ test("a held node takes connections and answers nobody until the rule goes", asy
   expect((await answer).status).toBe(200);
 });
 
+test("a call over a held connection ends when its caller gives up", async ({ signal }) => {
+  await using client = new NodeGrpcClient({ host: "127.0.0.1", port: server.port, peer: "b" }, clientRules);
+  await client.unary(pdService["AllocID"]!, { count: 1 }, signal);
+  const held = Promise.all([ruleChange(serverRules), ruleChange(clientRules)]);
+  cut([{ component: "b", peers: null }]);
+  await held;
+  const impatient = AbortSignal.timeout(50);
+  await expect(client.unary(pdService["AllocID"]!, { count: 1 }, impatient)).rejects.toMatchObject({
+    name: "TimeoutError",
+  });
+  await using stream = await client.bidi(pdService["Tso"]!, AbortSignal.timeout(50));
+  stream.write({ count: 1 });
+  await expect(Array.fromAsync(stream.responses)).rejects.toThrow();
+});
+
 test("a rule between two nodes stops their frames and not a client", async ({ signal }) => {
   await using link = new PeerLink({
     target: { host: "127.0.0.1", port: server.port, peer: "b" },

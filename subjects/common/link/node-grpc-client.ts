@@ -45,7 +45,7 @@ export class NodeGrpcClient implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<Response> {
     const stream = await this.#open(method.path, signal);
-    const aborted = () => stream.close(constants.NGHTTP2_CANCEL);
+    const aborted = () => breakOff(stream);
     signal.addEventListener("abort", aborted, { once: true });
     try {
       stream.end(framed(method.requestSerialize(request)));
@@ -68,7 +68,7 @@ export class NodeGrpcClient implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<BidiCall<Request, Response>> {
     const stream = await this.#open(method.path, signal);
-    const aborted = () => stream.close(constants.NGHTTP2_CANCEL);
+    const aborted = () => breakOff(stream);
     signal.addEventListener("abort", aborted, { once: true });
     stream.once("close", () => signal.removeEventListener("abort", aborted));
     const responses = async function* () {
@@ -78,7 +78,7 @@ export class NodeGrpcClient implements AsyncDisposable {
       write: (request) => (stream.writable ? stream.write(framed(method.requestSerialize(request))) : true),
       responses: responses(),
       end: () => void stream.end(),
-      [Symbol.asyncDispose]: async () => stream.close(constants.NGHTTP2_CANCEL),
+      [Symbol.asyncDispose]: async () => breakOff(stream),
     };
   }
 
@@ -127,6 +127,12 @@ export class NodeGrpcClient implements AsyncDisposable {
     session.catch(forget);
     return session;
   }
+}
+
+/** Ends it here and now. `close` alone waits until the connection has taken the frame, which a held one never does. */
+function breakOff(stream: ClientHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CANCEL);
+  stream.destroy(new GrpcError(Code.CANCELLED, "the call was broken off"));
 }
 
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

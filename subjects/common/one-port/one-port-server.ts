@@ -35,13 +35,13 @@ const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
  * @throws HarnessError `port-taken`
  */
 export async function listenOnePort(options: OnePortOptions): Promise<OnePortServer> {
-  const open = new Set<HeldDuplex>();
+  const open = new Set<Socket>();
   const serve = protocols(options);
   const server = createServer({ noDelay: true }, (socket: Socket) => {
     let peer: string | null = null;
     const duplex = heldDuplex(socket, { rules: options.rules, peer: () => peer });
-    open.add(duplex);
-    duplex.on("close", () => open.delete(duplex));
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
     duplex.on("error", () => {});
     const named = (name: string) => {
       peer = name;
@@ -56,7 +56,8 @@ export async function listenOnePort(options: OnePortOptions): Promise<OnePortSer
   const close = async () => {
     const closed = once(server, "close");
     server.close();
-    for (const duplex of open) duplex.destroy();
+    // Past the link layer: who leaves does not wait for a rule to go.
+    for (const socket of open) socket.destroy();
     await closed;
   };
   return { port: (server.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };

@@ -8,6 +8,7 @@ const needed: Readonly<Record<string, string>> = {
   iptables: "iptables",
   mmdebstrap: "mmdebstrap",
   curl: "curl",
+  promtool: "prometheus",
 };
 
 /** Installs what is missing, where apt is there and we are root. Elsewhere it is the machine's owner's business. */

@@ -27,6 +27,7 @@ import type { TikvObservation } from "./observation.ts";
 import { observerOptions, tikvObserver } from "./observe.ts";
 import { candidatesFor, leadersByStore, waitSteady, type ReadinessSources } from "./readiness.ts";
 import { connectWorkload } from "./workload/connect.ts";
+import { FOREIGN_KEY_PREFIX } from "./workload/keys.ts";
 import { workloadEnvironment } from "./workload/settings.ts";
 
 export interface DockerParts {
@@ -150,9 +151,10 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
   }
 
   #createWorkload(options: WorkloadOptions): Promise<Docker.Container> {
-    const { docker, project, network, id } = this.#parts;
+    const { docker, project, network, id, owned } = this.#parts;
     const pdEndpoints = this.#pdUrls(this.endpoints("network"));
-    const settings = { ...options, listen: "0.0.0.0:9300", pdEndpoints, advertised: {} };
+    const keyPrefix = owned ? options.keyPrefix : FOREIGN_KEY_PREFIX + options.keyPrefix;
+    const settings = { ...options, keyPrefix, listen: "0.0.0.0:9300", pdEndpoints, advertised: {} };
     return docker.createContainer({
       name: `${project}-clients-${this.#parts.deps.ids.hex(3)}`,
       Image: ownImages.workload.tag,

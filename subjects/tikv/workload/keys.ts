@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 /** Prefix for instances of our own: the stand-in PD splits its key space below it (`k1`, `k2`, ...). */
 export const OWN_KEY_PREFIX = "k";
 
+/** In front of every key on a cluster that is not ours. */
+export const FOREIGN_KEY_PREFIX = "client-check/";
+
 /**
  * The key of one write: prefix, eight hex digits of a hash, run, number. The hash comes first, so that neighbours in
  * time are spread over the whole range below the prefix; it depends on the seed alone, so that a run with the same seed

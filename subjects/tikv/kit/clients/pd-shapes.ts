@@ -5,7 +5,7 @@ import { idSchema } from "./lossless.ts";
  * The answers of PD 8.5 that we read, as in tikv-facts §1 and the recordings. Objects are loose: PD adds fields between
  * patches. Values of proto3 that are zero are omitted by PD, so counters default.
  */
-export const memberSchema = z
+const memberSchema = z
   .looseObject({
     name: z.string(),
     member_id: idSchema,
@@ -97,7 +97,6 @@ const storeSchema = z
 export type PdStore = z.output<typeof storeSchema>;
 
 export const storesSchema = z.looseObject({ stores: z.array(storeSchema).nullable() }).transform((s) => s.stores ?? []);
-export const oneStoreSchema = storeSchema;
 
 /** PD sends empty messages for "none": a peer without id. */
 const peerSchema = z
@@ -108,7 +107,7 @@ const peerSchema = z
     role: p.role_name === "" ? "Voter" : p.role_name,
   }));
 
-export const regionSchema = z
+const regionSchema = z
   .looseObject({
     id: idSchema,
     start_key: z.string().default(""),

@@ -176,6 +176,16 @@ describe("raw client", () => {
     expect(await client.put("k1x", "v", signal)).toMatchObject({ outcome: "failed" });
   });
 
+  test("a store that comes back while PD is away serves again", async () => {
+    await client.put("k0", "v", signal);
+    await cluster.kill("tikv1");
+    expect((await client.put("k0-down", "v", signal)).outcome).toBe("unknown");
+    await cluster.kill("pd0");
+    await cluster.restart("tikv1");
+    while ((await client.put("k0-back", "v", signal)).outcome !== "ok");
+    expect(cluster.data.get("k0-back")).toBe("v");
+  });
+
   test("an abort ends the operation at once", async () => {
     cluster.twist = () => "silence";
     const abort = new AbortController();

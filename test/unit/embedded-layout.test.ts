@@ -69,6 +69,6 @@ describe("the embedded cluster's layout", () => {
       labels: { instance: "tikv1:20180" },
     });
     expect(scrapeIntervalMs(0.01)).toBe(1_000);
-    expect(scrapeIntervalMs(1)).toBe(15_000);
+    expect(scrapeIntervalMs(1)).toBe(5_000);
   });
 });

@@ -27,6 +27,12 @@ function fatal(log: NodeLog, message: string, fields: Readonly<Record<string, st
   process.exit(1);
 }
 
+/** Functions alone, as a Rust backtrace without symbols' files: where our sources lie is nobody's business. */
+function backtrace(error: unknown): string {
+  const frames = error instanceof Error ? (error.stack ?? "").split("\n").slice(1) : [];
+  return frames.map((frame, at) => `${at}: ${/at (?:async )?([^\s(/:]+)/.exec(frame)?.[1] ?? "<unknown>"}`).join("\n");
+}
+
 async function main(): Promise<void> {
   exitWithParent();
   const settings = settingsOrExit();
@@ -36,7 +42,7 @@ async function main(): Promise<void> {
   const level = settings.logLevel.toUpperCase() as NodeLogLevel;
   const log = nodeLog({ clock, write: (line) => process.stderr.write(line), level, threadId: 1 });
   const panic = (error: unknown): never =>
-    fatal(log, errorText(error), { backtrace: error instanceof Error ? (error.stack ?? "") : "", thread_name: "main" });
+    fatal(log, errorText(error), { backtrace: backtrace(error), thread_name: "main" });
   process.on("uncaughtException", panic);
   process.on("unhandledRejection", panic);
   log.info("lib.rs:92", "Welcome to TiKV");

@@ -46,3 +46,8 @@ export const silentLog: Log = {
   error: () => {},
   child: () => silentLog,
 };
+
+/** A file that log lines are appended to, each on disk's way before the call returns. */
+export function logFile(path: string): DestinationStream {
+  return pino.destination({ dest: path, sync: true, append: true });
+}

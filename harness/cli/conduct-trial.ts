@@ -1,6 +1,8 @@
-import { relative, resolve } from "node:path";
+import { mkdirSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { isoTime } from "../base/clock.ts";
-import { HarnessError } from "../base/errors.ts";
+import { HarnessError, type ErrorCode } from "../base/errors.ts";
+import { jsonLog, logFile } from "../base/log.ts";
 import { seededRandom } from "../base/random.ts";
 import type { TrialEvent } from "../protocol.ts";
 import type { TrialRecord } from "../store/record.ts";
@@ -9,8 +11,9 @@ import type { TrialPlan } from "../trial/plan.ts";
 import { runTrial } from "../trial/run-trial.ts";
 import { canDraw, liveView, type View } from "../view/live-view.ts";
 import { plainLine } from "../view/plain-lines.ts";
+import { withoutRepeats } from "../view/without-repeats.ts";
 import { SCRIPTED_NOTICE, story } from "../view/story.ts";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { BASELINE_DIR, newInstance, sweep } from "./subjects.ts";
 import { packageVersion } from "./package-version.ts";
@@ -34,7 +37,12 @@ export async function conductTrial(request: TrialRequest, io: CliIo): Promise<Tr
   {
     await using view = viewFor(request, seed, io, quiet);
     try {
-      done = await performTrial(request, seed, io, (event) => view.show(event));
+      done = await performTrial(
+        request,
+        seed,
+        io,
+        withoutRepeats((event) => view.show(event)),
+      );
     } catch (error) {
       if (io.signal.aborted) say("interrupted: everything was healed and stopped; the trial counts as void\n");
       throw error;
@@ -63,13 +71,20 @@ export async function performTrial(
 ): Promise<PerformedTrial> {
   using instance = newInstance(io, `${request.scenario.id}, seed ${seed}`);
   const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
-  const deps = { ...io.deps, random: seededRandom(seed), log: io.deps.log.child({ trial: plan.id }) };
+  // Into the run's folder, not on the screen: that belongs to the view.
+  mkdirSync(plan.folderPath, { recursive: true });
+  const log = jsonLog({ stream: logFile(join(plan.folderPath, "lab.jsonl")) }).child({ trial: plan.id });
+  const deps = { ...io.deps, random: seededRandom(seed), log };
   const parts = trialParts(request, plan, instance.paths.dir, { ...io, deps }, show);
   return { record: await runTrial(plan, parts, deps, io.signal), folder: plan.folderPath };
 }
 
-function exitCodeFor({ status, grade }: TrialRecord): number {
-  if (status === "void") return EXIT.void;
+/** What is missing on this machine has its own code, also when it voids a trial. */
+function exitCodeFor({ status, grade, voidReason }: TrialRecord): number {
+  if (status === "void") {
+    const code = exitCodeOf((voidReason?.code ?? "internal") as ErrorCode);
+    return code === EXIT.environment ? code : EXIT.void;
+  }
   return grade?.verdict === "pass" ? EXIT.ok : EXIT.notPassed;
 }
 

@@ -78,7 +78,7 @@ export async function runTrial(
       code: reason instanceof HarnessError ? reason.code : "internal",
       message: errorText(reason),
     };
-    deps.log.error("trial_void", { trial: plan.id, reason: errorText(reason), stack: (reason as Error).stack });
+    deps.log.error("trial_void", { reason: errorText(reason), stack: (reason as Error).stack });
     await run.end("void");
     signal.throwIfAborted();
   }

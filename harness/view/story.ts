@@ -5,6 +5,7 @@ export const SCRIPTED_NOTICE = "scripted operator: shows the lab, says nothing a
 
 /** The end of a run for people: one fact a line, the verdict alone on its line. */
 export function story(record: TrialRecord, where: { readonly folder: string; readonly next: string | null }): string {
+  if (record.status === "void") return voidStory(record, where.folder);
   const lines = [
     `${record.subject.title}, time factor ${record.timeFactor}`,
     ...brokenLines(record),
@@ -20,6 +21,12 @@ export function story(record: TrialRecord, where: { readonly folder: string; rea
     ...(where.next === null ? [] : [`next: ${where.next}`]),
   ];
   return `${lines.filter((line) => line !== "").join("\n")}\n`;
+}
+
+/** The lab failed, so nothing is said about the operator. */
+function voidStory({ voidReason, notes }: TrialRecord, folder: string): string {
+  const told = notes.map((note) => `note: ${note}\n`).join("");
+  return `${told}VOID: ${voidReason?.message ?? "the lab failed"}\nrecord: ${folder}\n`;
 }
 
 function brokenLines({ injections, seed, scenario }: TrialRecord): string[] {
@@ -97,8 +104,7 @@ function integrityLine({ integrity }: TrialRecord): string {
   return `acknowledged writes lost: ${count(integrity.lost)} of ${count(integrity.acknowledged)}`;
 }
 
-function verdictLines({ status, voidReason, grade }: TrialRecord): string[] {
-  if (status === "void") return [`VOID: ${voidReason?.message ?? "the lab failed"}`];
+function verdictLines({ grade }: TrialRecord): string[] {
   if (grade === null) return ["not graded"];
   return [...grade.reasons, grade.verdict.toUpperCase()];
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Component, EpochMs, TrialEvent, TrialHappening } from "../../harness/protocol.ts";
 import { plainLine } from "../../harness/view/plain-lines.ts";
 import { Screen } from "../../harness/view/screen.ts";
+import { withoutRepeats } from "../../harness/view/without-repeats.ts";
 import { sparkline } from "../../harness/view/sparkline.ts";
 
 const event = (happening: TrialHappening, sinceMs: number | null = 1_600): TrialEvent => ({
@@ -78,6 +79,19 @@ describe("the live view", () => {
     screen.take(event({ type: "ticket-resolved", id: 1 }));
     expect(drawn(100, 30)).toContain("tikv1 does not answer - resolved");
   });
+});
+
+it("what is done again with the same outcome is shown once, another outcome is shown", () => {
+  const shown: string[] = [];
+  const show = withoutRepeats((one) => void shown.push(one.type === "step" ? one.text : one.type));
+  const step = (kind: "call" | "result", text: string) => show(event({ type: "step", kind, text }));
+  for (const outcome of ["none", "none", "none", "1"]) {
+    step("call", "query");
+    step("result", outcome);
+  }
+  step("call", "submit");
+  step("result", "done");
+  expect(shown).toEqual(["query", "none", "query", "1", "submit", "done"]);
 });
 
 it("a sparkline shows the newest values and where there are none", () => {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -116,6 +116,23 @@ describe("an embedded instance", () => {
     ).rejects.toMatchObject({ code: "engine-unreachable" });
   });
 
+  test("is not started twice in one folder; after its supervisor was killed it is", async ({ signal }) => {
+    const { paths, pids, sockets } = await startOwner("a5");
+    const { supervisor, nodes } = pids();
+    const options = {
+      ...{ instance: "a5", project: "p", network: "n", stateDir: paths.dir },
+      nodes: [suiteNode(paths.dir, steady, "steady")],
+    };
+    await expect(startSupervisor(options, signal)).rejects.toMatchObject({ code: "already-running" });
+    await using first = await openProcessEngine({ socketPath: sockets.engine }, signal);
+    expect((await first.list(signal)).map(({ status }) => status)).toEqual(["running", "running"]);
+    process.kill(supervisor.pid, "SIGKILL");
+    await untilGone([supervisor, ...nodes], signal);
+    const { engine } = await startSupervisor(options, signal);
+    expect((await engine.list(signal)).map(({ status }) => status)).toEqual(["running"]);
+    await engine.tearDown();
+  });
+
   test("runs beside another one; each sees its own", async ({ signal }) => {
     const [one, two] = await Promise.all([startOwner("b1"), startOwner("b2")]);
     await using engine = await openProcessEngine({ socketPath: one.sockets.engine }, signal);
@@ -213,6 +230,13 @@ describe("an embedded instance", () => {
     expect((await stat(path.dirname(sockets.engine))).mode & 0o777).toBe(0o700);
     await engine.tearDown();
     expect(existsSync(path.dirname(sockets.engine))).toBe(false);
+    await mkdir(path.dirname(sockets.engine), { mode: 0o755 });
+    const again = startSupervisor(
+      { instance: path.basename(root), project: "p", network: "n", stateDir, nodes },
+      signal,
+    );
+    await expect(again).rejects.toMatchObject({ code: "engine-permission" });
+    await rm(path.dirname(sockets.engine), { recursive: true });
   });
 });
 

@@ -4,8 +4,9 @@
  * last owner is gone without having detached it, or on SIGTERM.
  */
 import { readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { once } from "node:events";
+import path from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { HarnessError, errorText } from "../../base/errors.ts";
 import { jsonLog } from "../../base/log.ts";
@@ -21,8 +22,9 @@ async function main(configFile: string): Promise<void> {
   const config = supervisorConfigSchema.parse(JSON.parse(readFileSync(configFile, "utf8")));
   // First of all: until this has worked the block of ports may be somebody else's.
   if (config.guardPort !== null) await guard(config.guardPort);
-  const supervisor = new Supervisor(config, { clock: systemClock, log, reaper: startReaper() });
   const sockets = [engineSocket(config.socketDir), ownerSocket(config.socketDir)] as const;
+  for (const socket of sockets) await removeDead(socket);
+  const supervisor = new Supervisor(config, { clock: systemClock, log, reaper: startReaper() });
   const end = onlyOnce(async (why: string) => {
     log.info("closing", { why });
     await supervisor.close();
@@ -38,6 +40,7 @@ async function main(configFile: string): Promise<void> {
   });
   await serve(supervisor, { path: sockets[0], ownership: null });
   await serve(supervisor, { path: sockets[1], ownership: ownership(end, exit) });
+  supervisor.startAll();
   process.send?.({ ready: true });
   log.info("ready", { instance: config.instance, components: names(config) });
 }
@@ -64,6 +67,19 @@ function ownership(end: (why: string) => Promise<void>, exit: (why: string) => v
       setImmediate(() => exit("torn down"));
     },
   };
+}
+
+/** What a killed supervisor left; a living one is not pushed aside. */
+async function removeDead(socketPath: string): Promise<void> {
+  const connection = connect(socketPath);
+  try {
+    await once(connection, "connect");
+  } catch {
+    return rmSync(socketPath, { force: true });
+  } finally {
+    connection.destroy();
+  }
+  throw new HarnessError("already-running", `the instance in ${path.dirname(socketPath)} runs already`);
 }
 
 async function guard(port: number): Promise<Server> {

@@ -51,11 +51,21 @@ export class Supervisor {
     mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
     this.#links = new Links(path.join(config.stateDir, LINKS_FILE));
     this.#savePids();
-    for (const spec of config.nodes) this.add(spec);
+    for (const spec of config.nodes) this.#register(spec);
+  }
+
+  /** Starts every node that is not only to be created. */
+  startAll(): void {
+    for (const managed of this.#processes.values()) if (managed.spec.autoStart) managed.start();
   }
 
   /** Makes the component known and starts it. @throws EngineError `wrong-state` when the name is taken. */
   add(spec: ParsedNodeSpec): void {
+    const managed = this.#register(spec);
+    if (spec.autoStart) managed.start();
+  }
+
+  #register(spec: ParsedNodeSpec): ManagedProcess {
     const name = spec.component;
     if (this.#processes.has(name)) throw new EngineError("wrong-state", `there is already a ${name}`);
     const { clock, reaper } = this.#deps;
@@ -72,7 +82,7 @@ export class Supervisor {
       pidChanged: (pid) => this.#pidChanged(name, pid, reaper),
     });
     this.#processes.set(name, managed);
-    if (spec.autoStart) managed.start();
+    return managed;
   }
 
   async remove(name: string): Promise<void> {

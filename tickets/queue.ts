@@ -1,4 +1,4 @@
-import type { Incident, InstanceId } from "../harness/protocol.ts";
+import type { Incident } from "../harness/protocol.ts";
 import { escalateIncident } from "./escalation.ts";
 import { LeaseLostError } from "./lease-lost-error.ts";
 import { toIncidentTicket, toTicket } from "./rows.ts";
@@ -16,8 +16,7 @@ const URGENCY = "CASE t.severity WHEN 'critical' THEN 0 ELSE 1 END, t.first_seen
  */
 const CANDIDATE = `
   SELECT t.batch_key, COALESCE(t.instance, @unscoped) AS instance,
-    (SELECT MAX(b.attempt) + 1 FROM tickets b WHERE b.batch_key = t.batch_key) AS next_attempt,
-    (SELECT MAX(b.attempt) - MAX(b.attempt_base) FROM tickets b WHERE b.batch_key = t.batch_key) AS used
+    (SELECT MAX(b.attempt) + 1 FROM tickets b WHERE b.batch_key = t.batch_key) AS next_attempt
   FROM tickets t
   WHERE t.status IN ('open', 'acknowledged')
     AND (t.status = 'open' OR (t.holder IS NOT NULL AND t.lease_until_ms <= @now))
@@ -62,12 +61,19 @@ export class Queue {
     return this.#file.write((moment) => {
       adoptRows(this.#file);
       const asked = { ...wanted, now: moment.ms };
-      this.#escalateExhausted(asked, moment);
-      const rows = this.#file.sql(CLAIM).all({ ...asked, holder, leaseMs, at: moment.text });
-      if (rows.length === 0) return null;
-      const incident = incidentOf(rows, holder);
-      this.#endLostSessions(incident, moment);
-      return incident;
+      for (;;) {
+        const rows = this.#file.sql(CLAIM).all({ ...asked, holder, leaseMs, at: moment.text });
+        if (rows.length === 0) return null;
+        const incident = incidentOf(rows, holder);
+        this.#endLostSessions(incident, moment);
+        const before = this.#used(incident.batchKey) - 1;
+        if (before < this.#limits.maxAttempts) return incident;
+        // Nobody saw this claim: it is taken back in the transaction that made it.
+        this.#file
+          .sql("UPDATE tickets SET attempt = attempt - 1 WHERE batch_key = ? AND holder = ? AND attempt = ?")
+          .run(incident.batchKey, holder, incident.attempt);
+        escalateIncident(this.#file, incident.batchKey, `${before} attempts ended without a verified repair`, moment);
+      }
     });
   }
 
@@ -144,15 +150,6 @@ export class Queue {
     if (changes === 0) throw this.#lost(own, moment.ms);
     if (again && this.#used(own.batchKey) >= this.#limits.maxAttempts)
       escalateIncident(this.#file, own.batchKey, `${SESSION_STATUS[ending]} on the last attempt: ${reason}`, moment);
-  }
-
-  /** Incidents at the head of the queue whose attempts are used up go to people before anything is claimed. */
-  #escalateExhausted(asked: { instances: string; unscoped: InstanceId | null; now: number }, moment: Moment): void {
-    for (;;) {
-      const next = this.#file.sql(CANDIDATE).get(asked) as { batch_key: string; used: number } | undefined;
-      if (next === undefined || next.used < this.#limits.maxAttempts) return;
-      escalateIncident(this.#file, next.batch_key, `${next.used} attempts ended without a verified repair`, moment);
-    }
   }
 
   #used(batchKey: string): number {

@@ -12,8 +12,8 @@ import { timeText, type TimeForm } from "./time-form.ts";
 
 /** SQLite waits this long by itself, with the event loop standing still; all longer waits are ours. */
 const BUSY_TIMEOUT_MS = 20;
-const RETRY_BASE_MS = 4;
-const RETRY_CAP_MS = 60;
+const RETRY_BASE_MS = 1;
+const RETRY_CAP_MS = 10;
 const SIDE_FILES = ["", "-wal", "-shm"] as const;
 
 export interface TicketFileOptions {

@@ -19,7 +19,7 @@ import { ticketFolder, violation } from "../support/ticket-folder.ts";
 const AGENTS = 8;
 const INSTANCES = 250;
 const TICKETS_EACH = 4;
-const LIMIT_MS = 55_000;
+const LIMIT_MS = 100_000;
 const program = new URL("../support/programs/stress-agent.ts", import.meta.url).pathname;
 const deps = { clock: systemClock, ids: randomIds, log: silentLog };
 
@@ -147,7 +147,7 @@ class Agents {
     const random = seededRandom("tickets-stress");
     try {
       for (;;) {
-        await systemClock.sleep(150 + random.int(200), signal);
+        await systemClock.sleep(200 + random.int(400), signal);
         const victim = random.pick([...this.#living]);
         if (random.next() < 0.4) {
           victim.kill("SIGKILL");
@@ -157,7 +157,7 @@ class Agents {
         } else {
           victim.kill("SIGSTOP");
           this.stopped++;
-          void systemClock.sleep(300 + random.int(700)).then(() => victim.kill("SIGCONT"));
+          void systemClock.sleep(500 + random.int(1_500)).then(() => victim.kill("SIGCONT"));
         }
       }
     } catch (error) {

@@ -26,8 +26,8 @@ async function work(incident: Incident): Promise<void> {
   for (const ticket of incident.tickets) {
     await act(incident, ticket.id);
     await systemClock.sleep(5);
-    await tickets.renew(incident, STRESS.leaseMs);
   }
+  await tickets.renew(incident, STRESS.leaseMs);
   await tickets.complete(incident, { sessionId, ending: "resolved", reason: "done", diagnosis: null, usage });
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
+import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 
 const program = new URL("../../subjects/common/prometheus/main.ts", import.meta.url).pathname;
@@ -73,13 +74,13 @@ scrape_configs:
     const reply = await fetch(`${url}/api/v1/query`, { method: "POST", body: new URLSearchParams({ query: text }) });
     return ((await reply.json()) as Reply).data.result;
   };
+  const targets = async () => {
+    const reply = await fetch(`${url}/api/v1/targets`);
+    return ((await reply.json()) as { data: { activeTargets: Record<string, unknown>[] } }).data.activeTargets;
+  };
+  const patience = { clock: systemClock, timeoutMs: 20_000, everyMs: 50, what: "the refusal to be shown" };
   const until = (text: string, holds: (result: Reply["data"]["result"]) => boolean) =>
-    waitFor(async () => holds(await query(text)), {
-      clock: systemClock,
-      timeoutMs: 20_000,
-      everyMs: 50,
-      what: text,
-    });
+    waitFor(async () => holds(await query(text)), { ...patience, what: text });
 
   test("scrapes, rates, notices a target that hangs, and forgets its series", async () => {
     let total = 0;
@@ -97,11 +98,33 @@ scrape_configs:
     await until("up == 0", (result) => result.length === 1);
     expect(await query("requests_total")).toEqual([]);
     expect(await query("absent(requests_total)")).toHaveLength(1);
+    expect((await targets())[0]).toMatchObject({ health: "down", labels: { job: "pd", instance: "pd0:2379" } });
     body = () => `requests_total{op="x"} 5\n`;
     await until("up == 1", (result) => result.length === 1);
     await until("resets(requests_total[5m])", ([sample]) => sample?.value[1] === "1");
+    target.closeAllConnections();
+    target.close();
+    await until("up == 0", (result) => result.length === 1);
+    await waitFor(async () => String((await targets())[0]?.["lastError"]).includes("connection refused"), patience);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toMatch(/prometheus_tsdb_head_series [1-9]/);
+  });
+
+  test("the client of the kit understands it", async () => {
+    body = () => "requests_total 1\n";
+    await start();
+    const client = prometheusClient({ url }, { clock: systemClock, fetch });
+    const signal = new AbortController().signal;
+    await until("requests_total", (result) => result.length === 1);
+    expect((await client.targets(signal)).map(({ health }) => health)).toEqual(["up"]);
+    expect(await client.instant("sum by (job) (up)", signal)).toMatchObject({ type: "vector" });
+    const end = systemClock.now() / 1_000;
+    expect(await client.range("up", { start: end - 5, end, step: "1s" }, signal)).toMatchObject({ type: "matrix" });
+    expect(await client.instant("1+1", signal)).toMatchObject({ type: "scalar", point: [expect.any(Number), 2] });
+    expect(await client.labels({ name: "job", match: ["up"] }, signal)).toEqual(["pd"]);
+    expect((await client.series(['up{job="pd"}'], signal)).map((labels) => labels["instance"])).toEqual(["pd0:2379"]);
+    expect(await client.alerts(signal)).toEqual([]);
+    await expect(client.instant("sum(", signal)).rejects.toThrow(/parse error/);
   });
 
   test.each([

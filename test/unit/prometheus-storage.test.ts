@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { readConfig } from "../../subjects/common/prometheus/config.ts";
 import { formatDuration, parseDuration } from "../../subjects/common/prometheus/duration.ts";
 import { readFlags } from "../../subjects/common/prometheus/flags.ts";
+import type { HttpAnswer, HttpGet } from "../../subjects/common/prometheus/http-get.ts";
 import { matcher } from "../../subjects/common/prometheus/matcher.ts";
 import { formatValue } from "../../subjects/common/prometheus/promql/value.ts";
 import { Scraper } from "../../subjects/common/prometheus/scraper.ts";
@@ -195,11 +196,12 @@ describe("scraping", () => {
     labels: { job: "pd", instance: "pd0" },
     discoveredLabels: {},
   };
-  const setUp = (answer: (signal: AbortSignal) => Promise<Response>) => {
+  const found = (body: string): HttpAnswer => ({ status: 200, statusText: "OK", body });
+  const setUp = (answer: (signal: AbortSignal) => Promise<HttpAnswer>) => {
     const clock = new ManualClock();
     const storage = new Storage({ retentionMs: Infinity, maxSamples: Infinity });
-    const fetch = ((_: string, init: { signal: AbortSignal }) => answer(init.signal)) as never;
-    const scraper = new Scraper(target, { clock, storage, fetch, phase: 0 });
+    const get: HttpGet = (_url, _headers, signal) => answer(signal);
+    const scraper = new Scraper(target, { clock, storage, get, phase: 0 });
     const ask = (query: string) => {
       const value = queryInstant(storage, query, clock.now());
       return value.type === "vector" ? value.samples : [];
@@ -209,7 +211,7 @@ describe("scraping", () => {
   const never = new AbortController().signal;
 
   test("samples get the target's labels, and what clashes is kept aside", async () => {
-    const { scraper, ask } = setUp(() => Promise.resolve(new Response('x{job="own",a="b"} 5\n')));
+    const { scraper, ask } = setUp(() => Promise.resolve(found('x{job="own",a="b"} 5\n')));
     await scraper.scrape(never);
     expect(ask("x")).toEqual([
       { labels: { __name__: "x", a: "b", job: "pd", exported_job: "own", instance: "pd0" }, value: 5 },
@@ -221,7 +223,7 @@ describe("scraping", () => {
 
   test("what is no longer exported is gone at the next scrape, and back with the one after", async () => {
     const bodies = ["a 1\nb 2\n", "a 1\n", "a 1\nb 3\n"];
-    const { clock, scraper, ask } = setUp(() => Promise.resolve(new Response(bodies.shift())));
+    const { clock, scraper, ask } = setUp(() => Promise.resolve(found(bodies.shift() ?? "")));
     await scraper.scrape(never);
     expect(ask("b")).toHaveLength(1);
     await clock.advance(1_000);
@@ -233,20 +235,16 @@ describe("scraping", () => {
     expect(ask("b")[0]?.value).toBe(3);
   });
 
-  test.each<[string, () => Promise<Response>, string]>([
-    [
-      "refuses",
-      () => Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") })),
-      'Get "http://pd0/metrics": connect ECONNREFUSED',
-    ],
+  test.each<[string, () => Promise<HttpAnswer>, string]>([
+    ["refuses", () => Promise.reject(new Error("connection refused")), "connection refused"],
     [
       "answers 500",
-      () => Promise.resolve(new Response("no", { status: 500, statusText: "Internal Server Error" })),
+      () => Promise.resolve({ status: 500, statusText: "Internal Server Error", body: "no" }),
       "server returned HTTP status 500 Internal Server Error",
     ],
-    ["answers nonsense", () => Promise.resolve(new Response("<html>")), "line 1"],
+    ["answers nonsense", () => Promise.resolve(found("<html>")), "line 1"],
   ])("a target that %s is down, and its series are gone", async (_, bad, message) => {
-    let answer = () => Promise.resolve(new Response("a 1\n"));
+    let answer = () => Promise.resolve(found("a 1\n"));
     const { clock, scraper, ask } = setUp(() => answer());
     await scraper.scrape(never);
     answer = bad;

@@ -11,6 +11,7 @@ import { exitWithParent } from "../parent-watch.ts";
 import { prometheusApi } from "./api.ts";
 import { readConfig } from "./config.ts";
 import { readFlags } from "./flags.ts";
+import { httpGet } from "./http-get.ts";
 import { Scraper } from "./scraper.ts";
 import { Storage } from "./storage.ts";
 
@@ -29,9 +30,7 @@ function start(argv: readonly string[]): void {
   const clock = systemClock;
   const storage = new Storage({ retentionMs: flags.retentionMs, maxSamples: MAX_SAMPLES });
   const random = seededRandom("phases");
-  const scrapers = targets.map(
-    (target) => new Scraper(target, { clock, storage, fetch: globalThis.fetch, phase: random.next() }),
-  );
+  const scrapers = targets.map((target) => new Scraper(target, { clock, storage, get: httpGet, phase: random.next() }));
   const stop = new AbortController();
   const api = prometheusApi({ clock, storage, scrapers, version: VERSION, metrics: ownMetrics(storage) });
   const { host, port } = addressOf(flags.listenAddress);

@@ -1,6 +1,7 @@
 import type { Clock, EpochMs } from "../../../harness/base/clock.ts";
 import { errorText } from "../../../harness/base/errors.ts";
 import type { Target } from "./config.ts";
+import type { HttpGet } from "./http-get.ts";
 import { NAME, type Labels } from "./labels.ts";
 import type { Storage } from "./storage.ts";
 import { parseExposition, type MetricMetadata, type ScrapedSample } from "./text-format.ts";
@@ -15,13 +16,12 @@ export interface TargetStatus {
 
 export interface ScraperDeps {
   readonly clock: Clock;
-  readonly fetch: typeof globalThis.fetch;
+  readonly get: HttpGet;
   readonly storage: Storage;
   /** Where the first scrape falls within the interval, 0 to 1, so that targets are not asked all at once. */
   readonly phase: number;
 }
 
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
 const ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1";
 
 /** Scrapes one target for ever, and says of its series when they are gone. */
@@ -72,7 +72,7 @@ export class Scraper {
       this.#metadata = metadata;
     } catch (thrown) {
       if (signal.aborted) return;
-      error = scrapeError(thrown, this.#target.url);
+      error = errorText(thrown);
     }
     const seconds = (clock.monotonic() - began) / 1_000;
     const added = this.#store(samples, at);
@@ -104,12 +104,9 @@ export class Scraper {
     try {
       const limited = AbortSignal.any([signal, timeout.signal]);
       const headers = { accept: ACCEPT, "x-prometheus-scrape-timeout-seconds": String(timeoutMs / 1_000) };
-      const reply = await this.#deps.fetch(url, { signal: limited, headers });
-      if (!reply.ok) {
-        await reply.body?.cancel();
-        throw new Error(`server returned HTTP status ${reply.status} ${reply.statusText}`.trim());
-      }
-      return await boundedText(reply);
+      const { status, statusText, body } = await this.#deps.get(url, headers, limited);
+      if (status !== 200) throw new Error(`server returned HTTP status ${status} ${statusText}`.trim());
+      return body;
     } finally {
       done.abort();
     }
@@ -148,21 +145,4 @@ export class Scraper {
     }
     return merged;
   }
-}
-
-async function boundedText(reply: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let [text, bytes] = ["", 0];
-  for await (const chunk of reply.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw new Error("body size limit exceeded");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-/** fetch hides the reason (ECONNREFUSED ...) in `cause`; Go's client names the request. */
-function scrapeError(thrown: unknown, url: string): string {
-  if (!(thrown instanceof TypeError) || thrown.cause === undefined) return errorText(thrown);
-  return `Get "${url}": ${errorText(thrown.cause)}`;
 }

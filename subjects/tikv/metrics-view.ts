@@ -7,7 +7,10 @@ const QUERIES = {
   p99:
     "histogram_quantile(0.99, sum by (le, instance) (rate(" +
     'tikv_grpc_msg_duration_seconds_bucket{type=~"raw_get|raw_put|kv_get|kv_prewrite|kv_commit"}[1m])))',
-  errors: "sum(rate(tikv_grpc_msg_fail_total[1m])) / clamp_min(sum(rate(tikv_grpc_msg_duration_seconds_count[1m])), 1)",
+  errors:
+    // A failure counter has no series before the first failure.
+    "(sum(rate(tikv_grpc_msg_fail_total[1m])) or 0 * sum(rate(tikv_grpc_msg_duration_seconds_count[1m])))" +
+    " / clamp_min(sum(rate(tikv_grpc_msg_duration_seconds_count[1m])), 1)",
   available: 'sum by (instance) (tikv_store_size_bytes{type="available"})',
   capacity: 'sum by (instance) (tikv_store_size_bytes{type="capacity"})',
 } as const;

@@ -62,7 +62,7 @@ describe("the embedded cluster's layout", () => {
       global: { scrape_interval: string };
       scrape_configs: { job_name: string; static_configs: { targets: string[]; labels: { instance: string } }[] }[];
     };
-    expect(config.global.scrape_interval).toBe("3s");
+    expect(config.global.scrape_interval).toBe("1s");
     expect(config.scrape_configs.map(({ job_name }) => job_name)).toEqual(["pd", "tikv", "client"]);
     expect(config.scrape_configs[1]?.static_configs[1]).toEqual({
       targets: ["127.0.0.1:21010"],

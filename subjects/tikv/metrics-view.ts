@@ -2,34 +2,39 @@ import type { Component } from "../../harness/protocol.ts";
 import type { Labels, PrometheusClient } from "./kit/clients/prometheus.ts";
 import type { DiskView, MetricsView } from "./observation.ts";
 
-/** tikv-facts §4, "Own PromQL". */
-const QUERIES = {
-  p99:
-    "histogram_quantile(0.99, sum by (le, instance) (rate(" +
-    'tikv_grpc_msg_duration_seconds_bucket{type=~"raw_get|raw_put|kv_get|kv_prewrite|kv_commit"}[1m])))',
-  errors:
+/** tikv-facts §4, "Own PromQL", with rates over `range`. */
+function queries(range: string) {
+  const failures = `sum(rate(tikv_grpc_msg_fail_total[${range}]))`;
+  const requests = `sum(rate(tikv_grpc_msg_duration_seconds_count[${range}]))`;
+  const buckets = `tikv_grpc_msg_duration_seconds_bucket{type=~"raw_get|raw_put|kv_get|kv_prewrite|kv_commit"}`;
+  return {
+    p99: `histogram_quantile(0.99, sum by (le, instance) (rate(${buckets}[${range}])))`,
     // A failure counter has no series before the first failure.
-    "(sum(rate(tikv_grpc_msg_fail_total[1m])) or 0 * sum(rate(tikv_grpc_msg_duration_seconds_count[1m])))" +
-    " / clamp_min(sum(rate(tikv_grpc_msg_duration_seconds_count[1m])), 1)",
-  available: 'sum by (instance) (tikv_store_size_bytes{type="available"})',
-  capacity: 'sum by (instance) (tikv_store_size_bytes{type="capacity"})',
-} as const;
+    errors: `(${failures} or 0 * ${requests}) / clamp_min(${requests}, 1)`,
+    available: 'sum by (instance) (tikv_store_size_bytes{type="available"})',
+    capacity: 'sum by (instance) (tikv_store_size_bytes{type="capacity"})',
+  };
+}
 
+/** Rates are over a minute, times the time factor: what is past must not outlast the clear periods. */
 export async function readMetrics(
   prometheus: PrometheusClient,
-  componentOf: (address: string) => Component,
+  { componentOf, timeFactor }: { readonly componentOf: (address: string) => Component; readonly timeFactor: number },
   signal: AbortSignal,
 ): Promise<MetricsView> {
-  const vector = async (query: string): Promise<readonly { readonly labels: Labels; readonly value: number }[]> => {
-    const result = await prometheus.instant(query, signal);
+  const query = queries(`${Math.max(10, Math.round(60 * timeFactor))}s`);
+  const vector = async (
+    expression: string,
+  ): Promise<readonly { readonly labels: Labels; readonly value: number }[]> => {
+    const result = await prometheus.instant(expression, signal);
     return result.type === "vector" ? result.series.map(({ labels, point }) => ({ labels, value: point[1] })) : [];
   };
   const [targets, p99, errors, available, capacity] = await Promise.all([
     prometheus.targets(signal),
-    vector(QUERIES.p99),
-    vector(QUERIES.errors),
-    vector(QUERIES.available),
-    vector(QUERIES.capacity),
+    vector(query.p99),
+    vector(query.errors),
+    vector(query.available),
+    vector(query.capacity),
   ]);
   const ofInstance = (labels: Labels): Component => componentOf(labels["instance"] ?? "");
   const p99Ms: Record<string, number> = {};

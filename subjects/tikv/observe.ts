@@ -86,9 +86,9 @@ export function tikvObserver(
   }
   if (options.prometheusUrl !== undefined && options.prometheusUrl !== null) {
     const prometheus = prometheusClient({ url: options.prometheusUrl, timeoutMs: SLOW_TIMEOUT_MS }, deps);
-    const name = nameFrom(options);
+    const view = { componentOf: nameFrom(options), timeFactor: options.timeFactor ?? 1 };
     const metrics = refreshed({ clock, everyMs: METRICS_EVERY_MS, firstWaitMs: SLOW_FIRST_WAIT_MS }, (signal) =>
-      readMetrics(prometheus, name, signal),
+      readMetrics(prometheus, view, signal),
     );
     sources.push(async (signal) => ({ prometheus: await metrics(signal) }));
   }

@@ -7,6 +7,7 @@ import type { Log } from "../../../harness/base/log.ts";
 import { heldDuplex, type HeldDuplex } from "../link/held-duplex.ts";
 import type { LinkRules } from "../link/link-rules.ts";
 import { PEER_PREFACE, PeerConnection, type Hello } from "../link/peer-connection.ts";
+import { passOverDeadStreams } from "./dead-streams.ts";
 
 export interface OnePortOptions {
   readonly host: string;
@@ -67,6 +68,7 @@ type Serve = (duplex: HeldDuplex, named: (peer: string) => void) => Promise<void
 
 function protocols({ http, grpc, peer }: OnePortOptions): Serve {
   const httpServer = http === undefined ? null : createHttpServer({ keepAliveTimeout: 0 }, http);
+  if (grpc !== undefined) passOverDeadStreams(grpc);
   const grpcInjector = grpc?.createConnectionInjector(ServerCredentials.createInsecure()) ?? null;
   return async (duplex, named) => {
     const protocol = await sniff(duplex);

@@ -27,7 +27,9 @@ async function main(): Promise<void> {
   log.info("util.go:43", "PD", { "release-version": PD_VERSION });
   log.info("server.go:257", "PD config", { name: flags.name, "initial-cluster": flags.initialCluster });
   const fatal = (error: unknown) => {
-    log.fatal("main.go:295", "run server failed", { error: errorText(error) });
+    log.fatal("main.go:295", "run server failed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : errorText(error),
+    });
     process.exit(1);
   };
   process.on("uncaughtException", fatal);

@@ -1,6 +1,6 @@
 import { Server, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { errorText } from "../../../../harness/base/errors.ts";
-import { pdService } from "../../proto/load.ts";
+import { healthService, pdService } from "../../proto/load.ts";
 import type { NodeLog } from "../node-log.ts";
 import { PdRefusal, type Cluster } from "./cluster.ts";
 import type { Leadership } from "./leadership.ts";
@@ -82,6 +82,10 @@ export class PdGrpcService {
       ...this.#storeSide(),
       Tso: (call: Stream<Request & { count: number }, unknown>) => this.#tso(call),
       RegionHeartbeat: (call: Stream<HeartbeatRequest, unknown>) => this.#regionHeartbeat(call),
+    } as UntypedServiceImplementation);
+    // etcd brings it; clients ask it before they forward through another member.
+    server.addService(healthService, {
+      Check: (_: unknown, done: (error: null, reply: object) => void) => done(null, { status: 1 }),
     } as UntypedServiceImplementation);
     return server;
   }

@@ -1,0 +1,67 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readRecord } from "../../harness/store/run-folder.ts";
+import { labHome, type LabHome } from "../support/lab-process.ts";
+
+const trial = [
+  "run",
+  "tikv/store-kill",
+  "--engine",
+  "process",
+  "--time-factor",
+  "0.2",
+  "--seed",
+  "7",
+  "--operator",
+  "noop",
+];
+
+/** Processes that mention the state folder of this test. */
+async function processesOf(home: LabHome): Promise<string[]> {
+  const own: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+    const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
+    if (cwd.startsWith(join(home.folder, "state")) || command.includes(home.folder)) own.push(`${pid} ${command}`);
+  }
+  return own;
+}
+
+const linux = process.platform === "linux";
+
+test("Ctrl-C in mid-fault heals, stops everything, says so, and the record is void", async () => {
+  await using home = await labHome();
+  const run = home.run(...trial);
+  await run.sees(/ticket #1/);
+  // A terminal sends it to the whole group and npm passes it on: twice at once counts once.
+  run.child.kill("SIGINT");
+  run.child.kill("SIGINT");
+  expect(await run.ended).toBe(130);
+  expect(run.stdout()).toContain("interrupted: everything was healed and stopped");
+  const [folder] = await readdir(home.runs);
+  const record = await readRecord(join(home.runs, folder ?? ""));
+  expect(record).toMatchObject({ status: "void", voidReason: { code: "interrupted" } });
+  expect(await home.instances()).toEqual([]);
+  if (linux) expect(await processesOf(home)).toEqual([]);
+});
+
+test("after SIGKILL in mid-fault `lab heal` leaves nothing, and a second live run is not touched", async () => {
+  await using home = await labHome();
+  const victim = home.run(...trial);
+  await victim.sees(/ticket #1/);
+  const other = home.run("run", "tikv/pd-leader-kill", "--engine", "process", "--time-factor", "0.2", "--seed", "3");
+  await other.sees("waiting for the steady state");
+  victim.child.kill("SIGKILL");
+  await victim.ended;
+
+  const heal = home.run("heal", "--json");
+  expect(await heal.ended, heal.stderr()).toBe(0);
+  const swept = JSON.parse(heal.stdout()) as { id: string; outcome: string }[];
+  expect(swept.map(({ outcome }) => outcome).toSorted()).toEqual(["live", "removed"]);
+  expect(await home.instances()).toHaveLength(1);
+
+  expect(await other.ended, other.stdout()).toBe(0);
+  expect(await home.instances()).toEqual([]);
+  if (linux) expect(await processesOf(home)).toEqual([]);
+});

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { scenarios } from "../../scenarios/index.ts";
+import type { EngineKind } from "../../harness/protocol.ts";
+import { labHome } from "../support/lab-process.ts";
+import { expected } from "./expected.ts";
+
+interface Cell {
+  readonly verdict: string;
+  readonly diagnosed: boolean | null;
+  readonly credit: string;
+}
+
+const TRIAL_TIMEOUT_MS = 280_000;
+
+/** One test per cell: a whole trial each, through the command line. */
+export function tableTests(
+  engine: EngineKind,
+  cells: readonly (readonly [scenario: string, operator: string])[],
+  env: Readonly<Record<string, string>> = {},
+): void {
+  test.each(cells)(
+    `${engine}: %s with %s`,
+    async (scenario, operator) => {
+      await using home = await labHome(env);
+      const table = home.run("table", "--json", "--engines", engine, "--scenarios", scenario, "--operators", operator);
+      expect(await table.ended, table.stderr()).toBe(0);
+      const [cell] = JSON.parse(table.stdout()) as [Cell];
+      const want = expected[scenario]?.[operator as "runbook"];
+      expect(want, `${scenario} with ${operator} is not in expected.ts`).toBeDefined();
+      const credit = want?.credit === "operator" ? expect.stringMatching(/^(operator|not-shown)$/) : want?.credit;
+      expect(cell, table.stderr()).toMatchObject({ ...want, credit });
+    },
+    TRIAL_TIMEOUT_MS,
+  );
+}
+
+/** What CI runs on each engine. The whole table is `npm run table`. */
+export const column = scenarios.map(({ id }) => [id, "runbook"] as const);

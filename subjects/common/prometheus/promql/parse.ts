@@ -2,10 +2,11 @@ import { parser } from "@prometheus-io/lezer-promql";
 import type { SyntaxNode } from "@lezer/common";
 import { NAME } from "../labels.ts";
 import { matcher, type Matcher, type MatchOp } from "../matcher.ts";
-import type { AggregateOp, At, BinaryOp, Expr, Selector, Subquery, VectorMatching } from "./ast.ts";
+import type { AggregateOp, At, Expr, Selector, Subquery, VectorMatching } from "./ast.ts";
 import { checkTypes } from "./check.ts";
 import { notImplemented, QueryError } from "./errors.ts";
 import { parseNumber, parseString } from "./literals.ts";
+import { combine, isOperator, type Operator, type Token } from "./operator-chain.ts";
 
 /**
  * A query as a tree whose types fit. The grammar is Prometheus' own (`@prometheus-io/lezer-promql`); what is built here
@@ -33,37 +34,6 @@ export function parseMatchers(text: string): readonly Matcher[] {
     throw new QueryError("bad_data", `parse error: ${JSON.stringify(text)} is not a series selector`);
   return expr.matchers;
 }
-
-/** Binding strength; `^` binds to the right. As `promql/parser/generated_parser.y`. */
-const PRECEDENCE: Readonly<Record<BinaryOp, number>> = {
-  or: 1,
-  and: 2,
-  unless: 2,
-  "==": 3,
-  "!=": 3,
-  "<": 3,
-  "<=": 3,
-  ">": 3,
-  ">=": 3,
-  "+": 4,
-  "-": 4,
-  "*": 5,
-  "/": 5,
-  "%": 5,
-  atan2: 5,
-  "^": 6,
-};
-const UNARY_PRECEDENCE = 5;
-
-interface Operator {
-  readonly op: BinaryOp;
-  readonly bool: boolean;
-  readonly matching: VectorMatching;
-}
-type Token =
-  | { readonly type: "operand"; readonly expr: Expr }
-  | { readonly type: "sign"; readonly negative: boolean }
-  | { readonly type: "operator"; readonly operator: Operator };
 
 class Builder {
   readonly #text: string;
@@ -102,9 +72,7 @@ class Builder {
    * together again by precedence.
    */
   expression(node: SyntaxNode): Expr {
-    const tokens = this.#tokens(node);
-    const at = { index: 0 };
-    return climb(tokens, at, 0);
+    return combine(this.#tokens(node));
   }
 
   #tokens(node: SyntaxNode): Token[] {
@@ -295,16 +263,16 @@ class Builder {
   }
 
   #operator(nodes: readonly SyntaxNode[]): Operator {
-    let op: BinaryOp | null = null;
+    let op: string | null = null;
     let bool = false;
     let matching: VectorMatching = { on: false, labels: [], group: null, include: [] };
     for (const node of nodes) {
       if (node.name === "BoolModifier") bool = true;
       else if (node.name === "MatchingModifierClause") matching = this.#matching(node);
       else if (node.name.startsWith("Fill")) throw notImplemented("fill modifiers");
-      else op = this.textOf(node).toLowerCase() as BinaryOp;
+      else op = this.textOf(node).toLowerCase();
     }
-    if (op === null || !(op in PRECEDENCE)) throw notImplemented(`operator ${op ?? ""}`);
+    if (op === null || !isOperator(op)) throw notImplemented(`operator ${op ?? ""}`);
     return { op, bool, matching };
   }
 
@@ -324,29 +292,6 @@ class Builder {
 
 const PLAIN: ReadonlySet<string> = new Set(["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]);
 const PARAMETERISED: ReadonlySet<string> = new Set(["topk", "bottomk", "quantile", "count_values"]);
-
-/** Precedence climbing over the flattened chain. */
-function climb(tokens: readonly Token[], at: { index: number }, minimum: number): Expr {
-  let left = operand(tokens, at);
-  for (;;) {
-    const token = tokens[at.index];
-    if (token?.type !== "operator" || PRECEDENCE[token.operator.op] < minimum) return left;
-    at.index++;
-    const strength = PRECEDENCE[token.operator.op];
-    const right = climb(tokens, at, token.operator.op === "^" ? strength : strength + 1);
-    left = { kind: "binary", ...token.operator, left, right };
-  }
-}
-
-function operand(tokens: readonly Token[], at: { index: number }): Expr {
-  const token = tokens[at.index++];
-  if (token?.type === "operand") return token.expr;
-  if (token?.type !== "sign") throw new QueryError("bad_data", "parse error: incomplete expression");
-  // A sign binds as `*` does: less than `^`.
-  const expr = climb(tokens, at, UNARY_PRECEDENCE + 1);
-  if (!token.negative) return expr;
-  return expr.kind === "number" ? { kind: "number", value: -expr.value } : { kind: "negate", expr };
-}
 
 function childrenOf(node: SyntaxNode): SyntaxNode[] {
   const children: SyntaxNode[] = [];

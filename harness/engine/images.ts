@@ -26,9 +26,10 @@ const run = $({ quiet: true, nothrow: true });
  * @throws HarnessError `image-missing` with the end of the build's output when it fails.
  */
 export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promise<boolean> {
-  const digest = await sourceDigest(build);
-  if ((await imageLabels(build.tag, signal))?.[SOURCE_LABEL] === digest) return false;
   const { tag, dockerfile, context } = build;
+  const digest = await sourceDigest(build);
+  if ((await imageLabels(tag, signal))?.[SOURCE_LABEL] === digest) return false;
+  const before = (await run({ signal })`docker image inspect --format ${"{{.Id}}"} ${tag}`).stdout.trim();
   const built = await run({
     signal,
   })`docker build --force-rm -t ${tag} --label ${`${SOURCE_LABEL}=${digest}`} -f ${dockerfile} ${context}`;
@@ -37,6 +38,8 @@ export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promi
     throw new HarnessError("image-missing", `cannot build the image ${tag}:\n${tail(built.stderr || built.stdout)}`, {
       details: { tag, dockerfile },
     });
+  // The one that has just lost its name; refused, and kept, while a container still uses it.
+  if (before !== "") await run`docker image rm ${before}`;
   return true;
 }
 

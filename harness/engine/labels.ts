@@ -18,5 +18,4 @@ export const SOURCE_LABEL = "io.operator.source";
 /** Written by compose, v1 and v2 alike; the only thing by which containers are found. */
 export const COMPOSE_PROJECT = "com.docker.compose.project";
 export const COMPOSE_SERVICE = "com.docker.compose.service";
-export const COMPOSE_NUMBER = "com.docker.compose.container-number";
 export const COMPOSE_ONEOFF = "com.docker.compose.oneoff";

@@ -135,6 +135,7 @@ export async function attachDocker(options: AttachOptions, deps: Deps, signal: A
     deps,
     newness: {},
     tearDown: null,
+    detached: true,
     detach: null,
   });
 }
@@ -205,7 +206,8 @@ function instanceOf(
     prometheusUrl: null,
     deps,
     tearDown: () => removeInstance(docker, record.id),
-    detach: record.detached ? () => {} : () => writeInstance(stateDir, { ...record, detached: true }),
+    detached: record.detached,
+    detach: () => writeInstance(stateDir, { ...record, detached: true }),
   });
 }
 

@@ -48,6 +48,8 @@ export interface DockerParts {
   readonly newness: Readonly<Record<string, string>>;
   /** Null = not ours to end. */
   readonly tearDown: (() => Promise<void>) | null;
+  /** It outlives whoever opened it. */
+  readonly detached: boolean;
   readonly detach: (() => void) | null;
 }
 
@@ -72,12 +74,13 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
   readonly observe: SubjectInstance<TikvObservation>["observe"];
   readonly #parts: DockerParts;
   readonly #readiness: ReadinessSources;
-  #detached = false;
+  #detached: boolean;
   #workload: Workload | null = null;
   #workloadContainer: Docker.Container | null = null;
 
   constructor(parts: DockerParts) {
     this.#parts = parts;
+    this.#detached = parts.detached;
     this.id = parts.id;
     this.owned = parts.owned;
     this.title = parts.title;

@@ -24,8 +24,8 @@ export const PORT_VARIABLES = [
 
 /** A component as it is known inside its network and as the host reaches it. */
 export interface PlacedComponent extends ComponentInfo {
-  /** By service: the name that is advertised (`tikv0:20160`) and the address to dial from the host. */
-  readonly services: Readonly<Record<string, { readonly inside: string; readonly outside: string }>>;
+  /** By service: the name that is advertised (`tikv0:20160`) and the address to dial from the host, if there is one. */
+  readonly services: Readonly<Record<string, { readonly inside: string; readonly outside: string | null }>>;
 }
 
 /** Components of the shipped compose file; `ports` by variable. */
@@ -40,7 +40,7 @@ export function shippedComponents(ports: Readonly<Record<string, number>>): Plac
     services: Object.fromEntries(
       Object.entries(services).map(([service, [port, variable]]) => {
         const inside = `${name}:${port}`;
-        return [service, { inside, outside: variable === null ? inside : `127.0.0.1:${ports[variable]}` }];
+        return [service, { inside, outside: variable === null ? null : `127.0.0.1:${ports[variable]}` }];
       }),
     ),
   });
@@ -63,22 +63,27 @@ export function endpointsOf(
   prometheusUrl: string | null,
   view: Endpoints["view"],
 ): Endpoints {
-  const side = view === "host" ? "outside" : "inside";
-  const address = (role: string, service: string, at: string) =>
-    role === "tikv" && service === "client" ? at : `http://${at}`;
-  const services = components.flatMap((info) => Object.values(info.services));
-  const metrics = components.find(({ role }) => role === "metrics")?.services["http"];
+  const seen = components.map(({ component, role, services }) => {
+    const reached = Object.entries(services).flatMap(([service, { inside, outside }]) => {
+      const address = view === "host" ? outside : inside;
+      return address === null ? [] : [{ service, inside, address }];
+    });
+    return { component, role, reached };
+  });
+  const shown = (role: string, service: string, address: string) =>
+    role === "tikv" && service === "client" ? address : `http://${address}`;
+  const metrics = seen.find(({ role }) => role === "metrics")?.reached[0];
   return {
     view,
     byComponent: Object.fromEntries(
-      components.map((info) => [
-        info.component,
-        Object.fromEntries(
-          Object.entries(info.services).map(([service, at]) => [service, address(info.role, service, at[side])]),
-        ),
+      seen.map(({ component, role, reached }) => [
+        component,
+        Object.fromEntries(reached.map(({ service, address }) => [service, shown(role, service, address)])),
       ]),
     ),
-    advertised: Object.fromEntries(services.map(({ inside, outside }) => [inside, view === "host" ? outside : inside])),
-    prometheusUrl: prometheusUrl ?? (metrics === undefined ? null : `http://${metrics[side]}`),
+    advertised: Object.fromEntries(
+      seen.flatMap(({ reached }) => reached.map(({ inside, address }) => [inside, address])),
+    ),
+    prometheusUrl: prometheusUrl ?? (metrics === undefined ? null : `http://${metrics.address}`),
   };
 }

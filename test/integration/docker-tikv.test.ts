@@ -159,7 +159,13 @@ describeDocker("a TiKV cluster in containers (stand-in images, the shipped compo
     if (record === null) throw new Error("there is no record");
     await using owner = await openDockerOwner(record, deps, signal);
     expect((await owner.list(signal)).length).toBe(7);
-    writeInstance(stateDir, record);
+    {
+      // A detached one outlives everybody who only looks at it.
+      writeInstance(stateDir, { ...record, detached: true });
+      await using looked = await bootDockerFrom(stateDir, deps, signal);
+      expect((await looked.engine.list(signal)).length).toBe(7);
+    }
+    expect((await owner.list(signal)).length).toBe(7);
     const keeper = await dockerKeeper(deps, signal);
     const swept = { id, paths: instancePaths(root, id), record };
     expect(await keeper?.isUp(swept, signal)).toBe(true);

@@ -141,9 +141,10 @@ describe("an embedded cluster", () => {
     expect(existsSync(other.paths.dir)).toBe(false);
   });
 
-  test("once detached it is found again, and torn down from there", async ({ signal }) => {
+  test("once detached it is found again, and torn down from there; with real timers", async ({ signal }) => {
     const third = claim("c3");
-    const first = await deployEmbedded(optionsFor(third), deps, signal);
+    // A replica that PD believes to be behind would stay so until the next heartbeat, 60 s later: longer than READY.
+    const first = await deployEmbedded({ ...optionsFor(third), timeFactor: 1 }, deps, signal);
     await first.detach(signal);
     await first[Symbol.asyncDispose]();
     const again = await bootEmbeddedFrom(third.paths.dir, deps, signal);

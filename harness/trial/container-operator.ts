@@ -1,14 +1,12 @@
 import { createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import type Docker from "dockerode";
-import { errorText, HarnessError } from "../base/errors.ts";
-import { dockerClient, statusOf } from "../engine/docker-client.ts";
-import { FrameReader } from "../engine/docker-streams.ts";
+import { HarnessError } from "../base/errors.ts";
+import { dockerClient } from "../engine/docker-client.ts";
+import { startSupport, type SupportContainer } from "../engine/docker-support.ts";
 import { ensureImage } from "../engine/images.ts";
-import { INSTANCE_LABEL, PART_LABEL, SUPPORT_PART } from "../engine/labels.ts";
 import { ownImages } from "../engine/own-images.ts";
-import { operatorEnvironment, type OperatorExit, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
+import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
 
 const SOCKET = "/var/run/docker.sock";
 /** Where the ticket file's folder and the user's runbooks are inside. */
@@ -28,90 +26,57 @@ export function containerLauncher(deps: {
   return async (variant, instance, given, signal) => {
     const docker = await dockerClient(deps.env);
     await ensureImage(ownImages.agent, signal);
-    const own = operatorEnvironment(variant, instance, "network");
-    const runbooks = variant.runbookDirs.map((folder, index) => `${folder}:${RUNBOOKS}/${index}:ro`);
-    const env = {
-      ...Object.fromEntries(
-        PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
-      ),
-      ...own,
-      ...(runbooks.length === 0
-        ? {}
-        : { RUNBOOK_DIRS: variant.runbookDirs.map((_, index) => `${RUNBOOKS}/${index}`).join(":") }),
-    };
-    const { uid, gid } = { uid: process.getuid?.() ?? 1000, gid: process.getgid?.() ?? 1000 };
-    const container = await docker.createContainer({
-      Image: ownImages.agent.tag,
-      Cmd: [`${INSIDE}/${basename(given.tickets)}`, "--once"],
-      Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-      User: `${uid}:${gid}`,
-      Labels: { [PART_LABEL]: SUPPORT_PART, [INSTANCE_LABEL]: instance.id },
-      HostConfig: {
-        Init: true,
-        NetworkMode: own["NETWORK"] ?? instance.engine.network,
-        Binds: [`${dirname(given.tickets)}:${INSIDE}`, `${SOCKET}:${SOCKET}`, ...runbooks],
-        GroupAdd: [String(await socketGroup())],
+    const inside = variant.runbookDirs.map((_, index) => `${RUNBOOKS}/${index}`);
+    const passed = PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]] as const]));
+    const log = createWriteStream(given.log, { flags: "a" });
+    let stderr = "";
+    const options = {
+      image: ownImages.agent.tag,
+      instance: instance.id,
+      network: instance.engine.network,
+      command: [`${INSIDE}/${basename(given.tickets)}`, "--once"],
+      env: {
+        ...Object.fromEntries(passed),
+        ...operatorEnvironment({ ...variant, runbookDirs: inside }, instance, "network"),
       },
-    });
-    try {
-      const { ended } = await follow(container, given.log);
-      await container.start({ abortSignal: signal });
-      return runOf(container, ended);
-    } catch (error) {
-      await container.remove({ force: true });
+      user: `${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`,
+      groups: [String(await socketGroup())],
+      binds: [
+        `${dirname(given.tickets)}:${INSIDE}`,
+        `${SOCKET}:${SOCKET}`,
+        ...variant.runbookDirs.map((folder, index) => `${folder}:${inside[index]}:ro`),
+      ],
+      output(bytes: Buffer, stream: "stdout" | "stderr") {
+        log.write(bytes);
+        if (stream === "stderr") stderr = (stderr + bytes.toString("utf8")).slice(-4_000);
+      },
+    };
+    const container = await startSupport(docker, options, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
-      throw new HarnessError("operator-failed", "cannot start the operator's container", { cause: error });
-    }
+      throw new HarnessError("operator-failed", "cannot start the operator's container", { cause });
+    });
+    return runOf(
+      container,
+      () => stderr.trim().split("\n").at(-1) ?? "",
+      () => log.end(),
+    );
   };
 }
 
-function runOf(container: Docker.Container, ended: Promise<OperatorExit>): OperatorRun {
-  const stop = async (graceMs: number): Promise<void> => {
-    try {
-      await container.stop({ t: Math.ceil(graceMs / 1000) });
-    } catch (error) {
-      if (statusOf(error) !== 304 && statusOf(error) !== 404) throw error;
-    }
-    await ended;
-  };
+function runOf(container: SupportContainer, lastWords: () => string, end: () => void): OperatorRun {
+  const ended = container.ended.then(({ code, why }) => {
+    end();
+    return { code, error: code === 0 ? null : (why ?? lastWords()) };
+  });
   return {
     runsIn: "container",
     ended,
-    stop,
+    stop: (graceMs) => container.stop(graceMs),
     async [Symbol.asyncDispose]() {
-      await stop(5_000);
-      await container.remove({ force: true, v: true });
+      await container.stop(5_000);
+      await container[Symbol.asyncDispose]();
     },
   };
-}
-
-/** From before its start, so that nothing is missed: its output goes to the log as it comes. */
-async function follow(
-  container: Docker.Container,
-  logPath: string,
-): Promise<{ readonly ended: Promise<OperatorExit> }> {
-  const stream = await container.attach({ stream: true, stdout: true, stderr: true });
-  const log = createWriteStream(logPath, { flags: "a" });
-  const frames = new FrameReader();
-  let stderr = "";
-  stream.on("data", (chunk: Buffer) => {
-    for (const frame of frames.push(chunk)) {
-      log.write(frame.bytes);
-      if (frame.stream === "stderr") stderr = (stderr + frame.bytes.toString("utf8")).slice(-4_000);
-    }
-  });
-  const exit = container.wait({ condition: "next-exit" }) as Promise<{ readonly StatusCode: number }>;
-  const ended = exit.then(
-    ({ StatusCode: code }) => {
-      log.end();
-      return { code, error: code === 0 ? null : (stderr.trim().split("\n").at(-1) ?? "") };
-    },
-    (error: unknown) => {
-      log.end();
-      return { code: null, error: errorText(error) };
-    },
-  );
-  return { ended };
 }
 
 /** The group that may use the engine's socket; on Docker Desktop it belongs to root inside, whatever it is here. */

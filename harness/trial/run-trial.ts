@@ -136,6 +136,8 @@ async function withSubject(
 
   await act({ plan, run, deps, instance, tickets, harm, sampler, follower, operator }, signal);
   await restore({ plan, run, instance, harm, sampler, operator }, signal);
+  // Clients are about to stop: what the monitor would see from now on is our own doing.
+  await monitor[Symbol.asyncDispose]();
   await checkData(run, workload, history, signal);
   await follower.settle();
   run.emit({ type: "phase", phase: "teardown", text: "collecting logs, stopping everything" });

@@ -3,9 +3,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type Docker from "dockerode";
 import { isoTime } from "../../harness/base/clock.ts";
-import { HarnessError, errorText } from "../../harness/base/errors.ts";
+import { HarnessError } from "../../harness/base/errors.ts";
+import { startSupport, type SupportContainer } from "../../harness/engine/docker-support.ts";
 import { ensureImage } from "../../harness/engine/images.ts";
-import { INSTANCE_LABEL, PART_LABEL, SUPPORT_PART } from "../../harness/engine/labels.ts";
 import { ownImages } from "../../harness/engine/own-images.ts";
 import type {
   Attestation,
@@ -53,7 +53,7 @@ export interface DockerParts {
   readonly detach: (() => void) | null;
 }
 
-const WORKLOAD_PORT = "9300/tcp";
+const WORKLOAD_PORT = 9_300;
 /** As in the shipped compose file: Prometheus looks it up. */
 const WORKLOAD_ALIAS = "workload";
 const WORKLOAD_START_MS = 20_000;
@@ -76,7 +76,9 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
   readonly #readiness: ReadinessSources;
   #detached: boolean;
   #workload: Workload | null = null;
-  #workloadContainer: Docker.Container | null = null;
+  #workloadContainer: SupportContainer | null = null;
+  /** A few lines: it says little unless something is wrong. */
+  readonly #workloadOutput: Buffer[] = [];
 
   constructor(parts: DockerParts) {
     this.#parts = parts;
@@ -132,45 +134,39 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
 
   /** A container of ours beside the cluster; one at a time. On somebody else's cluster it deletes its keys at the end. */
   async startWorkload(options: WorkloadOptions, signal: AbortSignal): Promise<Workload> {
+    const { deps, owned, docker, network, project } = this.#parts;
     if (this.#workloadContainer !== null)
-      throw new HarnessError("workload-failed", `a workload already runs on ${this.#parts.project}`);
-    const { deps, owned } = this.#parts;
+      throw new HarnessError("workload-failed", `a workload already runs on ${project}`);
     await ensureImage(ownImages.workload, signal);
-    const container = await this.#createWorkload(options);
+    const pdEndpoints = this.#pdUrls(this.endpoints("network"));
+    const keyPrefix = owned ? options.keyPrefix : FOREIGN_KEY_PREFIX + options.keyPrefix;
+    const settings = { ...options, keyPrefix, listen: `0.0.0.0:${WORKLOAD_PORT}`, pdEndpoints, advertised: {} };
+    const container = await startSupport(
+      docker,
+      {
+        image: ownImages.workload.tag,
+        instance: this.id,
+        network,
+        aliases: [WORKLOAD_ALIAS],
+        publish: WORKLOAD_PORT,
+        env: workloadEnvironment(settings),
+        output: (bytes) => this.#workloadOutput.push(bytes),
+      },
+      signal,
+    );
     this.#workloadContainer = container;
     try {
-      await container.start();
-      const { NetworkSettings } = await container.inspect();
-      const url = `http://127.0.0.1:${NetworkSettings.Ports[WORKLOAD_PORT]?.[0]?.HostPort}`;
+      const url = `http://${container.address}`;
       const connected = await connectWorkload({ url, timeoutMs: WORKLOAD_START_MS, cleanUp: !owned }, deps, signal);
       this.#workload = endedWith(connected, () => this.#endWorkload());
       return this.#workload;
     } catch (error) {
-      const said = (await container.logs({ stdout: true, stderr: true, tail: 5 }).catch(() => "")).toString();
-      deps.log.warn("workload-not-started", { error: errorText(error), said });
+      deps.log.warn("workload-not-started", {
+        said: Buffer.concat(this.#workloadOutput).toString("utf8").slice(-2_000),
+      });
       await this.#endWorkload();
       throw error;
     }
-  }
-
-  #createWorkload(options: WorkloadOptions): Promise<Docker.Container> {
-    const { docker, project, network, id, owned } = this.#parts;
-    const pdEndpoints = this.#pdUrls(this.endpoints("network"));
-    const keyPrefix = owned ? options.keyPrefix : FOREIGN_KEY_PREFIX + options.keyPrefix;
-    const settings = { ...options, keyPrefix, listen: "0.0.0.0:9300", pdEndpoints, advertised: {} };
-    return docker.createContainer({
-      name: `${project}-clients-${this.#parts.deps.ids.hex(3)}`,
-      Image: ownImages.workload.tag,
-      Env: Object.entries(workloadEnvironment(settings)).map(([name, value]) => `${name}=${value}`),
-      Labels: { [PART_LABEL]: SUPPORT_PART, [INSTANCE_LABEL]: id },
-      ExposedPorts: { [WORKLOAD_PORT]: {} },
-      HostConfig: {
-        Init: true,
-        NetworkMode: network,
-        PortBindings: { [WORKLOAD_PORT]: [{ HostIp: "127.0.0.1", HostPort: "" }] },
-      },
-      NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [WORKLOAD_ALIAS] } } },
-    });
   }
 
   #pdUrls(endpoints: Endpoints): string[] {
@@ -181,7 +177,7 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
     const container = this.#workloadContainer;
     this.#workload = null;
     this.#workloadContainer = null;
-    await container?.remove({ force: true, v: true });
+    await container?.[Symbol.asyncDispose]();
   }
 
   attest(): Promise<Attestation> {
@@ -197,9 +193,7 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
       const text = lines.map(({ at, text: line }) => `${at === null ? "-" : isoTime(at)} ${line}\n`).join("");
       await writeFile(path.join(folder, `${component}.log`), text);
     }
-    if (this.#workloadContainer === null) return;
-    const said = await this.#workloadContainer.logs({ stdout: true, stderr: true, timestamps: true });
-    await writeFile(path.join(folder, "client.log"), said.toString("utf8").replace(/[\x00-\x08]/g, ""));
+    if (this.#workloadOutput.length > 0) await writeFile(path.join(folder, "client.log"), this.#workloadOutput);
   }
 
   /** From now on it outlives this process. */

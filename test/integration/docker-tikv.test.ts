@@ -146,7 +146,7 @@ describeDocker("a TiKV cluster in containers (stand-in images, the shipped compo
     const folder = join(root, "logs");
     await instance.collectLogs(folder, signal);
     expect(readdirSync(folder).sort()).toEqual(
-      ["pd0", "pd1", "pd2", "prometheus", "tikv0", "tikv1", "tikv2"].map((name) => `${name}.log`),
+      ["client", "pd0", "pd1", "pd2", "prometheus", "tikv0", "tikv1", "tikv2"].map((name) => `${name}.log`),
     );
     expect(readFileSync(join(folder, "tikv1.log"), "utf8")).toMatch(/^\d{4}-\d\d-\d\dT.*\[INFO\]/m);
   });

@@ -127,4 +127,70 @@ describe("three stores", () => {
     expect(await moved.start().exited()).toBe(1);
     expect(moved.log).toContain("cluster ID mismatch");
   });
+
+  it("do what PD asks: remove a replica, add it again while its store sleeps, give it the lead", async () => {
+    await using cluster = await startedCluster();
+    const { client, pd, processOf } = cluster;
+    await client.put("a", "1");
+    const at = client.regionOf("a");
+    const follower = at.region.peers.find(({ id }) => id !== at.leader.id);
+    if (follower === undefined) throw new Error("no follower");
+    const sleeper = processOf(follower.store_id);
+    sleeper.signal("SIGSTOP");
+    pd.ask(Number(at.region.id), { change_peer: { peer: follower, change_type: 1 } });
+    const replacement = () =>
+      client
+        .regionOf("a")
+        .region.peers.find(({ store_id, id }) => store_id === follower.store_id && id !== follower.id);
+    await until(() => replacement() !== undefined, "PD to have it added again");
+    await client.put("a", "2");
+    sleeper.signal("SIGCONT");
+    await until(() => replacement()?.role === 0, "the new replica to be a voter");
+    pd.ask(Number(at.region.id), { transfer_leader: { peer: replacement(), peers: [] } });
+    await until(() => client.regionOf("a").leader.store_id === follower.store_id, "it to lead");
+    expect(await client.get("a")).toBe("2");
+    expect(sleeper.log).toContain("begin to destroy peer");
+  });
+
+  it("split a region with its pairs, and find both halves after all were killed", async () => {
+    await using cluster = await startedCluster();
+    const { client, pd, processes } = cluster;
+    const keys = Array.from({ length: 20 }, (_, number) => `a${String(number).padStart(2, "0")}`);
+    for (const key of keys) await client.put(key, `value of ${key}`);
+    const before = client.regionOf("a00").region.id;
+    // With keys of a scheduler, and without: then in the middle of what is there.
+    pd.ask(Number(before), { split_region: { policy: 2, keys: [Buffer.from("a05")] } });
+    await until(() => client.regionOf("a00").region.id !== client.regionOf("a05").region.id, "the first split");
+    pd.ask(Number(client.regionOf("a10").region.id), { split_region: { policy: 1, keys: [] } });
+    await until(() => client.regionOf("a06").region.id !== client.regionOf("a19").region.id, "the second split");
+    for (const key of keys) expect(await client.get(key)).toBe(`value of ${key}`);
+    await Promise.all(processes.map((one) => one.kill()));
+    for (const one of processes) one.start();
+    for (const key of keys) expect(await client.get(key)).toBe(`value of ${key}`);
+  });
+
+  it("say on their status port what state they are in", async () => {
+    await using cluster = await startedCluster();
+    const { client, pd, processOf } = cluster;
+    await client.put("a", "1");
+    const { region, leader } = client.regionOf("a");
+    const base = `http://${processOf(leader.store_id).statusAddress}`;
+    const get = async (path: string) => {
+      const reply = await fetch(base + path);
+      return { status: reply.status, body: await reply.text() };
+    };
+    expect(await get("/status")).toEqual({ status: 200, body: "" });
+    expect(JSON.parse((await get(`/region/${region.id}`)).body)).toMatchObject({
+      raft_status: { soft_state: { raft_state: "Leader" } },
+    });
+    expect((await get("/region/999999")).status).toBe(404);
+    expect((await get("/nothing")).status).toBe(404);
+    expect(JSON.parse((await get("/config")).body)).toMatchObject({ server: { addr: expect.any(String) } });
+    const { body } = await get("/metrics");
+    expect(body).toMatch(/tikv_raftstore_region_count\{type="region"\} 5/);
+    expect(body).toMatch(/tikv_grpc_msg_duration_seconds_count\{type="raw_put",priority="normal"\} [1-9]/);
+    expect(body).toMatch(/tikv_pd_request_duration_seconds_count\{type="store_heartbeat"\} [1-9]/);
+    expect(body).toMatch(/process_start_time_seconds 1\d{9}/);
+    expect(pd.heartbeats.length).toBeGreaterThanOrEqual(3);
+  });
 });

@@ -12,7 +12,7 @@ export function onInterrupt(
   process: Pick<NodeJS.Process, "on" | "off">,
   clock: Clock,
   force: () => void,
-): Disposable & { readonly signal: AbortSignal } {
+): Disposable & { readonly signal: AbortSignal; stop(why: string): void } {
   const controller = new AbortController();
   let firstAt: number | null = null;
   const handle = (name: NodeJS.Signals) => {
@@ -26,6 +26,7 @@ export function onInterrupt(
   process.on("SIGTERM", handle);
   return {
     signal: controller.signal,
+    stop: (why) => controller.abort(new HarnessError("interrupted", why)),
     [Symbol.dispose]() {
       process.off("SIGINT", handle);
       process.off("SIGTERM", handle);

@@ -16,17 +16,17 @@ const level = z
   .catch("warn")
   .parse(process.env["AGENT_LAB_LOG"] ?? "warn");
 
-// `lab ticket list | head -1` closes the pipe early: that is the reader's right, not an error.
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.ok);
-    throw error;
-  });
-
 using interrupts = onInterrupt(process, systemClock, () => {
   process.stderr.write("stopped at once; `lab heal` undoes what is left\n");
   process.exit(EXIT.interrupted);
 });
+
+// `lab demo | head -1` closes the pipe early: the reader's right, and a reason to heal, stop and go, not to crash.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    interrupts.stop("nobody reads the output any more");
+  });
 
 const io: CliIo = {
   deps: {

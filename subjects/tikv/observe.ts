@@ -59,7 +59,9 @@ const REGIONS_EVERY_MS = 2_000;
 const METRICS_EVERY_MS = 2_000;
 const ENGINE_EVERY_MS = 1_000;
 const CLIENT_TIMEOUT_MS = 1_000;
+/** Times the time factor, but no shorter than a client's own deadline: until then an operation has no outcome. */
 const CLIENT_WINDOW_MS = 5_000;
+const MIN_CLIENT_WINDOW_MS = 2_000;
 /** PD's leader lease in 8.5.0 (tikv-facts §2): no leader can be replaced sooner. */
 const LEADER_LEASE_MS = 3_000;
 
@@ -93,7 +95,10 @@ export function tikvObserver(
     sources.push(async (signal) => ({ prometheus: await metrics(signal) }));
   }
   const { workload } = options;
-  if (workload !== undefined) sources.push((signal) => clientSource(workload(), deps, signal));
+  if (workload !== undefined) {
+    const windowMs = Math.max(MIN_CLIENT_WINDOW_MS, CLIENT_WINDOW_MS * (options.timeFactor ?? 1));
+    sources.push((signal) => clientSource(workload(), windowMs, deps, signal));
+  }
 
   return async (signal) => {
     signal.throwIfAborted();
@@ -199,13 +204,14 @@ async function probeOne(
 
 async function clientSource(
   workload: Pick<Workload, "window"> | null,
+  windowMs: number,
   { clock }: ObserverDeps,
   signal: AbortSignal,
 ): Promise<Partial<TikvSources>> {
   if (workload === null) return {};
   try {
     const value = await withDeadline(clock, { ms: CLIENT_TIMEOUT_MS, what: "workload", signal }, (inner) =>
-      workload.window(CLIENT_WINDOW_MS, inner),
+      workload.window(windowMs, inner),
     );
     return { client: { ok: true, value, at: clock.now() } };
   } catch (error) {

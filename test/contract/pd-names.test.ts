@@ -26,8 +26,9 @@ test("ports that are mapped: the etcd behind each says which member it is", asyn
 });
 
 test("addresses that PD advertises need no question; who cannot be told apart keeps its address", async () => {
+  const noLeader = { status: 503, body: "[PD:apiutil:ErrRedirectNoLeader]redirect finds no leader\n" };
   const known: Record<string, RecordedAnswer> = {};
-  await using servers = await RecordedServers.start({ a: {}, b: known });
+  await using servers = await RecordedServers.start({ a: { [MEMBERS]: noLeader }, b: known });
   const { a, b } = servers.urls as Record<"a" | "b", string>;
   known[MEMBERS] = { status: 200, body: (membership.body ?? "").replace("http://pd2:2379", b) };
   expect(await namePdMembers([a, b], deps, signal)).toEqual({ [a.replace("http://", "")]: a, pd2: b });

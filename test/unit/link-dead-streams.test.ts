@@ -5,7 +5,7 @@ import { passOverDeadStreams } from "../../subjects/common/one-port/dead-streams
 
 /** As node:http2 has it: answering on a stream that is gone throws. */
 class GoneStream extends Duplex {
-  readonly closed = true;
+  override readonly closed: boolean = true;
   respond(): never {
     throw new Error("The stream has been destroyed");
   }

@@ -1,5 +1,4 @@
 import { createWriteStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../../../harness/base/clock.ts";
 import { errorText, HarnessError } from "../../../harness/base/errors.ts";
@@ -28,14 +27,13 @@ async function main(): Promise<void> {
   log.info("server.go:257", "PD config", { name: flags.name, "initial-cluster": flags.initialCluster });
   const fatal = (error: unknown) => {
     log.fatal("main.go:295", "run server failed", {
-      error: error instanceof Error ? (error.stack ?? error.message) : errorText(error),
+      error: errorText(error),
     });
     process.exit(1);
   };
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
   try {
-    if (flags.configFile !== null) await readFile(flags.configFile);
     const self =
       process.env["NODE_NAME"] ?? nodeName(process.env, new URL(flags.advertiseClientUrl).host) ?? flags.name;
     const rules = openLinkRules(process.env, { self, clock: systemClock, log: logOfNode(log, "link.go:1") });

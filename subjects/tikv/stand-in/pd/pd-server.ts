@@ -8,6 +8,7 @@ import type { LinkRules } from "../../../common/link/link-rules.ts";
 import { listenOnePort } from "../../../common/one-port/one-port-server.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
 import { Cluster } from "./cluster.ts";
+import { readConfigFile, type FileConfig } from "./config-file.ts";
 import { Consensus, NotDecidedError, type News } from "./consensus.ts";
 import type { PdFlags } from "./flags.ts";
 import { PdGrpcService } from "./grpc-service.ts";
@@ -37,11 +38,12 @@ export interface PdServer extends AsyncDisposable {
 const HANDOVER_MS = 1_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
-/** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; StoreError */
+/** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
 export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   await using scope = new AsyncDisposableStack();
   const { clock, log, timeFactor, rules } = deps;
   const startedAt = clock.now();
+  const fileConfig = readConfigFile(flags.configFile);
   const members = membersOf(flags);
   const self = members.find(({ name }) => name === flags.name) ?? members[0];
   if (self === undefined) throw new Error("initial-cluster names nobody");
@@ -58,6 +60,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     newClusterId: () => newClusterId(clock.now()),
     onBegin: async () => {
       await hooks.cluster?.begin();
+      if (hooks.cluster?.bootstrapped === false) await configure(hooks.cluster, fileConfig);
       hooks.coordinator?.begin();
     },
     onEnd: () => {
@@ -144,6 +147,12 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function configure(cluster: Cluster, config: FileConfig): Promise<void> {
+  for (const section of ["schedule", "replication"] as const)
+    if (Object.keys(config[section]).length > 0)
+      await cluster.decide({ kind: "config", section, values: config[section] });
 }
 
 async function handOver(leadership: Leadership, consensus: Consensus, clock: Clock): Promise<void> {

@@ -38,7 +38,6 @@ export class RaftCluster {
   readonly acknowledged: string[] = [];
   readsAnswered = 0;
   readonly #random: Random;
-  readonly #voters: readonly number[];
   readonly #leaders = new Map<number, number>();
   readonly #history = new Map<number, string>();
   readonly #proposed = new Map<string, { readonly index: number; readonly term: number; readonly by: number }>();
@@ -46,7 +45,6 @@ export class RaftCluster {
 
   constructor(ids: readonly number[], random: Random, voters = ids) {
     this.#random = random;
-    this.#voters = voters;
     for (const id of ids) {
       const disk = voters.includes(id) ? [{ group: 1, ...newGroup({ voters, learners: [] }, bytesOf([])) }] : [];
       this.machines.set(id, { id, disk, node: null, writing: [], values: [], reads: new Map() });

@@ -26,8 +26,6 @@ export interface RaftRunnerOptions {
   readonly rewriteAfterBytes?: number;
   /** What else is to survive a rewrite: groups that are gone but left something behind. */
   otherImages?(): readonly GroupImage[];
-  /** Seconds that one write with its fsync took. */
-  onWrite?(seconds: number): void;
 }
 
 interface Batch {
@@ -143,9 +141,7 @@ export class RaftRunner {
     this.#next = emptyBatch();
     this.#writing = true;
     try {
-      const started = performance.now();
       if (updates.length > 0) await this.#options.storage.write(updates);
-      this.#options.onWrite?.((performance.now() - started) / 1000);
       if (this.#stopped) return;
       for (const { group, ready } of readies) {
         const left = (this.#inFlight.get(group) ?? 1) - 1;

@@ -30,7 +30,6 @@ export interface StoreOptions {
   /** This store led the parent when it split. */
   onSplit(regions: readonly Region[]): void;
   onFatal(error: unknown): void;
-  onWrite(seconds: number): void;
 }
 
 const MAX_EARLY_VOTES = 64;
@@ -53,7 +52,6 @@ export class Store implements PeerHost {
     this.#runner = new RaftRunner({
       storage: options.storage,
       onFatal: options.onFatal,
-      onWrite: options.onWrite,
       otherImages: () => this.#tombstoneImages(),
     });
     for (const image of options.found.values()) this.#restore(image);

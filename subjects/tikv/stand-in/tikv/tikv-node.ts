@@ -6,7 +6,8 @@ import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
 import { listenOnePort, type OnePortServer } from "../../../common/one-port/one-port-server.ts";
-import { FileRaftStorage } from "../../../common/raft/index.ts";
+import type { Histogram } from "../../../common/metrics/registry.ts";
+import { FileRaftStorage, type RaftStorage } from "../../../common/raft/index.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
 import { bootstrapCluster, identify } from "./bootstrap.ts";
 import type { DataDir, StoreIdentity } from "./data-dir.ts";
@@ -228,7 +229,7 @@ async function assemble(
   });
   const store = new Store({
     storeId: identity.storeId,
-    storage,
+    storage: measured(storage, clock, metrics.appendLog),
     found,
     clock,
     random,
@@ -237,11 +238,26 @@ async function assemble(
     onChanged: (peer) => worker.current?.report(peer),
     onSplit: (regions) => void worker.current?.reportSplit(regions),
     onFatal,
-    onWrite: (seconds) => metrics.appendLog.observe({}, seconds),
   });
   const disk = (): DiskSizes => diskSizes(dataDir.path, settings.capacityBytes, storage.sizeBytes);
   metrics.watch(store, disk);
   return { session, metrics, storage, store, transport, servers: [], worker, disk };
+}
+
+/** The same storage; how long each write with its fsync took is observed, in seconds. */
+function measured(storage: RaftStorage, clock: Clock, durations: Histogram): RaftStorage {
+  return {
+    get sizeBytes() {
+      return storage.sizeBytes;
+    },
+    write: async (updates) => {
+      const started = clock.monotonic();
+      await storage.write(updates);
+      durations.observe({}, (clock.monotonic() - started) / 1000);
+    },
+    rewrite: (images) => storage.rewrite(images),
+    [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
+  };
 }
 
 function storeMessage({ settings, startedAt }: TikvNodeOptions, { storeId }: StoreIdentity): StoreMessage {

@@ -51,5 +51,3 @@ export async function sweep(io: CliIo, what: string): Promise<readonly SweptInst
     io.signal,
   );
 }
-
-export const journalOf = (stateDir: string): string => join(stateDir, "injections.jsonl");

@@ -124,7 +124,7 @@ describe("a session", () => {
       bench,
     });
     await worked;
-    const [result] = api.seen[1]?.body.messages.at(-1)?.content as { content: string }[];
+    const [result] = (api.seen[1]?.body.messages.at(-1)?.content ?? []) as { content: string }[];
     expect(result?.content.match(/<\/?(tool_output|incident)>/g)).toEqual(["<tool_output>", "</tool_output>"]);
   });
 });

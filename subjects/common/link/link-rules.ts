@@ -57,7 +57,6 @@ export function nodeName(env: Readonly<Record<string, string | undefined>>, addr
 
 class FileLinkRules implements LinkRules {
   readonly self: string;
-  readonly #file: string | null;
   readonly #names: Readonly<Record<string, string>>;
   readonly #log: Log;
   readonly #listeners = new Set<() => void>();
@@ -73,7 +72,6 @@ class FileLinkRules implements LinkRules {
     file: string | null;
   }) {
     this.self = options.self;
-    this.#file = options.file;
     this.#names = options.names;
     this.#log = options.log;
     if (options.file === null) return;

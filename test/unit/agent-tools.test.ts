@@ -8,6 +8,7 @@ import { createCaller } from "../../harness/agent/caller.ts";
 import { loadPrompt, systemText } from "../../harness/agent/operators/claude/prompt.ts";
 import { maskerOf, Transcript } from "../../harness/agent/transcript.ts";
 import { silentLog } from "../../harness/base/log.ts";
+import { FORBIDDEN } from "../support/leak-walk.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { COMPONENTS, ScriptedCluster } from "../support/scripted-cluster.ts";
 
@@ -80,10 +81,6 @@ describe("what is offered", () => {
     }
   });
 });
-
-/** Words that would tell an operator that it is being tried (design.md §7), and the scenarios' names. */
-const FORBIDDEN =
-  /\b(lab|chaos|fault|scenario|trial|inject|nemesis|seed|stand-in|store-kill|store-hang|store-isolated|pd-leader-kill|store-crash-autorestart|false-alarm|quiet)\b/i;
 
 /** A call of each tool that works, and wrong ones. */
 const CALLS: readonly (readonly [string, Record<string, unknown>])[] = [

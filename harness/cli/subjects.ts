@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { healPending } from "../faults/injection.ts";
 import { InjectionJournal } from "../faults/journal.ts";
 import { claimInstance, stateRoot, type OwnedInstance } from "../engine/instances.ts";

@@ -204,6 +204,13 @@ describe("members", () => {
     await until("the heir serves", async () => (await pd.leader(signal)) === heir, signal);
     expect((await pd.get(heir, "/metrics")).body).toContain('service_member_role{service="PD"} 1');
   });
+
+  test("a leader whose heir is gone serves again", async ({ signal }) => {
+    const heir = followers[1] as string;
+    await pd.stop(heir);
+    await pd.send(leader, "POST", `/pd/api/v1/leader/transfer/${heir}`);
+    await until("the old leader", async () => (await pd.leader(signal)) === leader, signal);
+  });
 });
 
 describe("gRPC", () => {

@@ -10,6 +10,10 @@ const LEASE_MS = 5_000;
 /** A member that hears of no leader forgets the last one after this. */
 const REMEMBER_MS = 60_000;
 
+/** An heir that has not taken over by then never will: Raft gives a transfer up after an election time-out of 3 s. */
+const HANDOVER_MS = 4_000;
+const RETRY_MS = 200;
+
 export interface LeadershipOptions {
   readonly self: MemberMeta;
   readonly clock: Clock;
@@ -23,7 +27,7 @@ export interface LeadershipOptions {
 }
 
 /** Whether this member answers as PD's leader, and who else does as far as it knows. */
-export class Leadership {
+export class Leadership implements Disposable {
   readonly #options: LeadershipOptions;
   #consensus: Consensus | null = null;
   #reign: AbortController | null = null;
@@ -69,10 +73,7 @@ export class Leadership {
       this.#started = true;
       this.#lostAtMs = null;
     } else this.#lostAtMs ??= this.#options.clock.monotonic();
-    if (role === "leader" && this.#reign === null) {
-      this.#reign = new AbortController();
-      void this.#campaign(this.#reign.signal);
-    }
+    if (role === "leader" && this.#reign === null) this.#startCampaign(0);
     if (role !== "leader" && this.#reign !== null) this.#end("lease has expired, leader steps down");
   }
 
@@ -92,11 +93,21 @@ export class Leadership {
     this.#serving = false;
     this.#options.onEnd();
     log.info("server.go:1779", "try to transfer leader", { from: self.name, to: to.name });
-    if (consensus.transferTo(to.raftId)) return true;
-    this.#end("leader transfer failed");
+    const handed = consensus.transferTo(to.raftId);
+    if (!handed) log.warn("server.go:1785", "transfer leader failed", { to: to.name });
+    this.#startCampaign(handed ? HANDOVER_MS : 0);
+    return handed;
+  }
+
+  /** Stops serving and standing for election. */
+  [Symbol.dispose](): void {
+    this.#end("server is closing");
+  }
+
+  #startCampaign(afterMs: number): void {
+    this.#reign?.abort();
     this.#reign = new AbortController();
-    void this.#campaign(this.#reign.signal);
-    return false;
+    void this.#campaign(this.#reign.signal, afterMs);
   }
 
   #end(why: string): void {
@@ -109,25 +120,36 @@ export class Leadership {
     this.#options.onEnd();
   }
 
-  async #campaign(signal: AbortSignal): Promise<void> {
+  /** Until this member serves or no longer leads the log. */
+  async #campaign(signal: AbortSignal, afterMs: number): Promise<void> {
+    const { clock, timeFactor, log } = this.#options;
+    let waitMs = afterMs;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(waitMs * timeFactor, signal);
+        return await this.#win(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof NotDecidedError)) throw error;
+        log.warn("server.go:1731", "campaign PD leader meets error due to etcd error", { error: errorText(error) });
+        waitMs = RETRY_MS;
+      }
+    }
+  }
+
+  async #win(signal: AbortSignal): Promise<void> {
     const { self, clock, timeFactor, log, newClusterId } = this.#options;
     const consensus = this.#consensus as Consensus;
-    try {
-      // Until something of its own term is decided it may not know what was decided before.
-      await consensus.propose({ kind: "init", clusterId: newClusterId() });
-      const before = consensus.state.leader;
-      if (before !== null && before !== self.name) await clock.sleep(LEASE_MS * timeFactor, signal);
-      log.info("server.go:1713", "start to campaign PD leader", { "campaign-leader-name": self.name });
-      await consensus.propose({ kind: "lead", name: self.name });
-      log.info("server.go:1740", "campaign PD leader ok", { "campaign-leader-name": self.name });
-      await this.#options.onBegin();
-      signal.throwIfAborted();
-      this.#serving = true;
-      log.info("server.go:1773", "PD leader is ready to serve", { "leader-name": self.name });
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn("server.go:1731", "campaign PD leader meets error due to etcd error", { error: errorText(error) });
-      if (!(error instanceof NotDecidedError)) throw error;
-    }
+    // Until something of its own term is decided it may not know what was decided before.
+    await consensus.propose({ kind: "init", clusterId: newClusterId() });
+    const before = consensus.state.leader;
+    if (before !== null && before !== self.name) await clock.sleep(LEASE_MS * timeFactor, signal);
+    log.info("server.go:1713", "start to campaign PD leader", { "campaign-leader-name": self.name });
+    await consensus.propose({ kind: "lead", name: self.name });
+    log.info("server.go:1740", "campaign PD leader ok", { "campaign-leader-name": self.name });
+    await this.#options.onBegin();
+    signal.throwIfAborted();
+    this.#serving = true;
+    log.info("server.go:1773", "PD leader is ready to serve", { "leader-name": self.name });
   }
 }

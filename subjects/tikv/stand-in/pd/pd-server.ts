@@ -95,6 +95,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   scope.use(consensus);
   hooks.consensus = consensus;
   leadership.attach(consensus);
+  scope.use(leadership);
   const cluster = new Cluster({ consensus, clock, timeFactor, log, onChange: () => hooks.coordinator?.soon() });
   const coordinator = new Coordinator({
     cluster,

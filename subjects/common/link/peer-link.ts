@@ -104,6 +104,8 @@ export class PeerLink implements AsyncDisposable {
   }
 
   async #pump(connection: PeerConnection, signal: AbortSignal): Promise<string> {
+    // Once for the session, not once a wait: listeners of a long session would add up.
+    signal.addEventListener("abort", () => this.#wake?.(), { once: true });
     for (;;) {
       signal.throwIfAborted();
       const frame = this.#queue.shift();
@@ -112,10 +114,7 @@ export class PeerLink implements AsyncDisposable {
         if (!connection.send(frame)) await connection.drained(signal);
         continue;
       }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
+      await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = null;
     }
   }

@@ -13,6 +13,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "e2e/demo.test.ts": ["the demo breaks a store, sees it repaired and ends with a pass"],
       "e2e/interrupted.test.ts": ["Ctrl-C in mid-fault heals, stops everything, says so, and the record is void"],
+      "e2e/closed-pipe.test.ts": ["when nobody reads the output any more, a run heals, stops everything and leaves"],
     },
   },
   {
@@ -80,6 +81,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "a new ticket wakes a reader, by event and not by poll",
         "a writer that knows nothing of us wakes it too",
         "renewals, heartbeats and log entries wake nobody: the next event is the hold after them",
+      ],
+      "integration/tickets-container.test.ts": [
+        "a ticket that is written inside wakes a reader outside, by event and not by poll",
       ],
     },
   },

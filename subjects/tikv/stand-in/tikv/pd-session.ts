@@ -33,7 +33,7 @@ export interface PdSessionOptions {
 
 const RETRY_MS = 300;
 const REQUEST_TIMEOUT_MS = 2_000;
-const LEAST_TIMEOUT_MS = 500;
+const LEAST_TIMEOUT_MS = 1_000;
 
 /** Methods as metrics name them. */
 const METRIC_NAMES: Readonly<Record<string, string>> = {

@@ -31,6 +31,7 @@ export const ownImages = {
     "subjects/tikv/workload",
   ]),
   agent: fromRoot("operator-agent:1", "agent", [
+    "tsconfig.json",
     "harness/base",
     "harness/protocol.ts",
     "harness/engine",

@@ -141,9 +141,13 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   const close = () => open.disposeAsync();
   return {
     leave: async () => {
-      await handOver(leadership, consensus, clock).catch((error: unknown) => {
+      const patience = new AbortController();
+      const handed = handOver(leadership, consensus, clock, patience.signal).catch((error: unknown) => {
         log.warn("server.go:540", "cannot hand over leadership", { error: errorText(error) });
       });
+      // The others may be leaving too: then nothing is decided any more.
+      await Promise.race([handed, clock.sleep(HANDOVER_MS)]);
+      patience.abort();
       await close();
     },
     [Symbol.asyncDispose]: close,
@@ -156,12 +160,16 @@ async function configure(cluster: Cluster, config: FileConfig): Promise<void> {
       await cluster.decide({ kind: "config", section, values: config[section] });
 }
 
-async function handOver(leadership: Leadership, consensus: Consensus, clock: Clock): Promise<void> {
+async function handOver(
+  leadership: Leadership,
+  consensus: Consensus,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   const heir = leadership.heir();
   if (!leadership.serving || heir === null) return;
   await leadership.handOver(heir);
-  const deadline = clock.monotonic() + HANDOVER_MS;
-  while (consensus.role.role === "leader" && clock.monotonic() < deadline) await clock.sleep(10);
+  while (consensus.role.role === "leader" && !signal.aborted) await clock.sleep(10);
 }
 
 /** In order of name, so that all members count alike. */

@@ -147,7 +147,7 @@ class Agents {
     const random = seededRandom("tickets-stress");
     try {
       for (;;) {
-        await systemClock.sleep(200 + random.int(400), signal);
+        await systemClock.sleep(200 + random.int(300), signal);
         const victim = random.pick([...this.#living]);
         if (random.next() < 0.4) {
           victim.kill("SIGKILL");

@@ -25,7 +25,7 @@ async function work(incident: Incident): Promise<void> {
   const sessionId = await tickets.startSession(incident, { operator: "stress", scripted: true, model: null });
   for (const ticket of incident.tickets) {
     await act(incident, ticket.id);
-    await systemClock.sleep(5);
+    await systemClock.sleep(40);
   }
   await tickets.renew(incident, STRESS.leaseMs);
   await tickets.complete(incident, { sessionId, ending: "resolved", reason: "done", diagnosis: null, usage });

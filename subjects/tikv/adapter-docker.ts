@@ -6,7 +6,7 @@ import { z } from "zod";
 import { isoTime } from "../../harness/base/clock.ts";
 import { errorText, HarnessError } from "../../harness/base/errors.ts";
 import { openCompose } from "../../harness/engine/compose.ts";
-import { openDockerEngine } from "../../harness/engine/docker.ts";
+import { openDockerEngine } from "../../harness/engine/docker-owner.ts";
 import { dockerClient, dockerError, pingDocker } from "../../harness/engine/docker-client.ts";
 import {
   instanceHasData,
@@ -113,6 +113,8 @@ export async function attachDocker(options: AttachOptions, deps: Deps, signal: A
     throw error instanceof HarnessError ? error : dockerError(error, "looking at the cluster", signal);
   });
   const { network, components, inspections, version } = found;
+  if (options.stateDir !== undefined)
+    writeInstance(options.stateDir, { ...recordOf({ ...options, network, timeFactor: 1 }, deps), attached: true });
   const engine = await openDockerEngine({ project: options.project, network, docker }, deps, signal);
   const names = new Set(components.map(({ component }) => component as string));
   const images = inspections.filter(({ Config }) => names.has(Config.Labels["com.docker.compose.service"] ?? ""));
@@ -211,7 +213,10 @@ function instanceOf(
   });
 }
 
-function recordOf({ id, project, network, timeFactor }: DeployOptions, deps: Deps): InstanceRecord {
+function recordOf(
+  { id, project, network, timeFactor }: Pick<DeployOptions, "id" | "project" | "network" | "timeFactor">,
+  deps: Deps,
+): InstanceRecord {
   return {
     version: 1,
     id,

@@ -1,7 +1,7 @@
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
-import { openDockerEngine } from "../../harness/engine/docker.ts";
+import { openDockerEngine } from "../../harness/engine/docker-owner.ts";
 import { composeProject } from "./compose-project.ts";
 import type { EngineUnderTest } from "../contract/engine.suite.ts";
 

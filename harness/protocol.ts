@@ -281,6 +281,8 @@ export interface AttachOptions {
   readonly id: InstanceId;
   readonly pdUrls?: readonly string[];
   readonly prometheusUrl?: string;
+  /** Folder that the caller has claimed, where it means to harm: a later process finds there what is to be healed. */
+  readonly stateDir?: string;
 }
 
 // ------------------------------------------------------------------------------------------------ workload

@@ -24,5 +24,5 @@ export async function deployTikv(
   }
   const { attachDocker, deployDocker } = await import("../../subjects/tikv/adapter-docker.ts");
   if (attach === undefined) return await deployDocker(options, deps, signal);
-  return await attachDocker({ engine, project: attach, id: plan.instance }, deps, signal);
+  return await attachDocker({ engine, project: attach, id: plan.instance, stateDir }, deps, signal);
 }

@@ -16,6 +16,8 @@ export const instanceRecordSchema = z.strictObject({
   createdAt: z.string(),
   /** Kept when its owner ends (`lab subject up`). */
   detached: z.boolean(),
+  /** Somebody else's: healed where we broke it, never torn down. */
+  attached: z.boolean().optional(),
   timeFactor: z.number(),
   /** Only of `process`: where the supervisor listens. */
   sockets: z.strictObject({ engine: z.string(), owner: z.string() }).nullable(),

@@ -88,6 +88,8 @@ async function cleanUp(found: FoundInstance, options: SweepOptions, signal: Abor
     await options.heal(found, signal);
     return { outcome: "kept", why: "it was started to stay" };
   }
+  if (found.record?.attached === true) await options.heal(found, signal);
+  // Of somebody else's, this is what we put beside it and no more.
   await keeper.tearDown(found, signal, options.clock);
   rmSync(found.paths.dir, { recursive: true, force: true });
   return { outcome: "removed", why: "its owner is gone" };

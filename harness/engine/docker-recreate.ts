@@ -1,8 +1,10 @@
 import type Docker from "dockerode";
 import { z } from "zod";
+import { EngineError } from "../base/errors.ts";
 import type { Component } from "../protocol.ts";
 import { inspectionSchema } from "./docker-inspect.ts";
 import { aliasesOf } from "./docker-network.ts";
+import { BUILD_LABEL, SOURCE_LABEL } from "./labels.ts";
 
 const configSchema = z
   .looseObject({
@@ -47,7 +49,12 @@ export async function recreateContainer(
   const name = found.Name.replace(/^\//, "");
   const body = await newSettings(docker, raw, found.Image, options);
   // Before anything is touched: a missing image must leave all as it was.
-  await docker.getImage(String(body["Image"])).inspect();
+  const { Config: image } = await docker.getImage(String(body["Image"])).inspect();
+  if (options.image !== undefined && isProgramOfOurs(image?.Labels ?? {}))
+    throw new EngineError(
+      "image-missing",
+      `recreating ${component}: No such image: ${options.image}: pull or build it first`,
+    );
   const ran = found.State.Status !== "created" && found.State.Status !== "exited";
   if (found.State.Status === "paused") await old.unpause();
   await old.stop().catch(ignoreStopped);
@@ -70,6 +77,11 @@ export async function recreateContainer(
     throw error;
   }
   await old.remove({ force: true });
+}
+
+/** What is ours does not exist here, except the servers that we imitate. */
+function isProgramOfOurs(labels: Readonly<Record<string, string>>): boolean {
+  return labels[SOURCE_LABEL] !== undefined && labels[BUILD_LABEL] === undefined;
 }
 
 function firstNetwork(found: z.output<typeof inspectionSchema>, component: Component, network: string) {

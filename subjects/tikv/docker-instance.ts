@@ -140,7 +140,9 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
     await ensureImage(ownImages.workload, signal);
     const pdEndpoints = this.#pdUrls(this.endpoints("network"));
     const keyPrefix = owned ? options.keyPrefix : FOREIGN_KEY_PREFIX + options.keyPrefix;
-    const settings = { ...options, keyPrefix, listen: `0.0.0.0:${WORKLOAD_PORT}`, pdEndpoints, advertised: {} };
+    const token = deps.ids.hex(16);
+    const listen = `0.0.0.0:${WORKLOAD_PORT}`;
+    const settings = { ...options, keyPrefix, listen, pdEndpoints, advertised: {}, controlToken: token };
     const container = await startSupport(
       docker,
       {
@@ -157,7 +159,11 @@ export class DockerInstance implements SubjectInstance<TikvObservation> {
     this.#workloadContainer = container;
     try {
       const url = `http://${container.address}`;
-      const connected = await connectWorkload({ url, timeoutMs: WORKLOAD_START_MS, cleanUp: !owned }, deps, signal);
+      const connected = await connectWorkload(
+        { url, token, timeoutMs: WORKLOAD_START_MS, cleanUp: !owned },
+        deps,
+        signal,
+      );
       this.#workload = endedWith(connected, () => this.#endWorkload());
       return this.#workload;
     } catch (error) {

@@ -132,7 +132,9 @@ export class EmbeddedInstance implements SubjectInstance<TikvObservation> {
     const { engine, deps, layout } = this.#parts;
     const endpoints = this.endpoints("host");
     const listen = clientAddress(layout);
-    const settings = { ...options, listen, pdEndpoints: this.#pdUrls(endpoints), advertised: endpoints.advertised };
+    const token = deps.ids.hex(16);
+    const pdEndpoints = this.#pdUrls(endpoints);
+    const settings = { ...options, listen, pdEndpoints, advertised: endpoints.advertised, controlToken: token };
     await engine.addSupport(
       {
         component: WORKLOAD,
@@ -148,7 +150,7 @@ export class EmbeddedInstance implements SubjectInstance<TikvObservation> {
       signal,
     );
     try {
-      const connected = await connectWorkload({ url: `http://${listen}` }, deps, signal);
+      const connected = await connectWorkload({ url: `http://${listen}`, token }, deps, signal);
       this.#workload = endedWith(connected, () => this.#endWorkload());
       return this.#workload;
     } catch (error) {

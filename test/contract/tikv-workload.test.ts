@@ -51,6 +51,25 @@ describe("workload program", () => {
     await cluster[Symbol.asyncDispose]();
   });
 
+  test("whoever shares its network cannot read what its clients saw, nor stop them", async () => {
+    const token = "0123456789abcdef0123456789abcdef";
+    await start({ controlToken: token });
+    const ask = async (method: string, path: string, authorization = "") =>
+      (await fetch(`http://127.0.0.1:${port}${path}`, { method, headers: { authorization }, signal })).status;
+    const calls = ["GET /time", "GET /window?ms=9", "GET /history", "POST /stop", "POST /readback", "POST /cleanup"];
+    for (const call of calls) {
+      const [method = "", path = ""] = call.split(" ");
+      expect([call, await ask(method, path), await ask(method, path, `Bearer ${token}0`)]).toEqual([call, 404, 404]);
+    }
+    expect([await ask("GET", "/ready"), await ask("GET", "/metrics")]).toEqual([200, 200]);
+    const workload = await connectWorkload({ url: `http://127.0.0.1:${port}`, token }, deps, signal);
+    expect((await workload.window(1_000, signal)).windowMs).toBe(1_000);
+    await workload.stop(signal);
+    let count = 0;
+    for await (const _ of workload.history(signal)) count++;
+    expect(count).toBeGreaterThan(0);
+  });
+
   test("streams every operation once, with times on the reader's clock, and reads all of it back", async () => {
     await start({ deadlineMs: 10_000 });
     const before = systemClock.monotonic();

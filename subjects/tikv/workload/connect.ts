@@ -7,6 +7,8 @@ import { ProgramRequests, type ConnectDeps } from "./program-requests.ts";
 export interface ConnectOptions {
   /** Base URL of the program's HTTP side, e.g. `http://127.0.0.1:20090`. */
   readonly url: string;
+  /** Its `CONTROL_TOKEN`. */
+  readonly token?: string;
   /** How long the program may take to answer for the first time. */
   readonly timeoutMs?: number;
   /** Delete every key of this run when disposed: for clusters that are not ours. */
@@ -49,11 +51,11 @@ const historyLine = z.union([z.object({ end: z.number() }), operation]);
  * @throws HarnessError `workload-failed` when it does not answer within `timeoutMs`.
  */
 export async function connectWorkload(
-  { url, timeoutMs = 10_000, cleanUp = false }: ConnectOptions,
+  { url, token, timeoutMs = 10_000, cleanUp = false }: ConnectOptions,
   deps: ConnectDeps,
   signal: AbortSignal,
 ): Promise<Workload> {
-  const requests = new ProgramRequests(url.replace(/\/+$/, ""), deps);
+  const requests = new ProgramRequests(url.replace(/\/+$/, ""), deps, token);
   const what = `the workload at ${requests.base}`;
   const wait = { clock: deps.clock, timeoutMs, everyMs: 100, what, signal };
   const first = await waitFor(() => requests.time(signal).catch(() => null), wait).catch((cause: unknown) => {

@@ -63,7 +63,7 @@ try {
   const settings = readSettings(process.argv.slice(2), process.env);
   const [host, port] = splitAddress(settings.listen);
   const service = startWorkload(settings);
-  const server = serve({ fetch: workloadServer(service).fetch, hostname: host, port }, (info) =>
+  const server = serve({ fetch: workloadServer(service, settings.controlToken).fetch, hostname: host, port }, (info) =>
     log.info("listening", { address: info.address, port: info.port, run: service.run }),
   );
   server.on("error", (error: Error) => fail(new HarnessError("port-taken", `${settings.listen}: ${error.message}`)));

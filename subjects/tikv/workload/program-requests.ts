@@ -20,10 +20,12 @@ export interface ClockSample {
 export class ProgramRequests {
   readonly base: string;
   readonly #deps: ConnectDeps;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(base: string, deps: ConnectDeps) {
+  constructor(base: string, deps: ConnectDeps, token?: string) {
     this.base = base;
     this.#deps = deps;
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   }
 
   /** @throws HarnessError `workload-failed`; the signal's reason when it aborts. */
@@ -35,7 +37,11 @@ export class ProgramRequests {
   ): Promise<T> {
     using deadline = new Deadline(this.#deps.clock, timeoutMs, signal);
     try {
-      const reply = await this.#deps.fetch(this.base + path, { method, signal: deadline.signal });
+      const reply = await this.#deps.fetch(this.base + path, {
+        method,
+        headers: this.#headers,
+        signal: deadline.signal,
+      });
       const text = await reply.text();
       if (!reply.ok) throw new Error(`${reply.status} ${text.trim()}`);
       return shape.parse(JSON.parse(text));
@@ -60,7 +66,8 @@ export class ProgramRequests {
    * @throws HarnessError `workload-failed` when another run answers, or the entries are no longer kept.
    */
   async *history(offset: number, run: string, signal: AbortSignal): AsyncGenerator<string, void> {
-    const reply = await this.#deps.fetch(`${this.base}/history?offset=${offset}`, { signal });
+    const headers = this.#headers;
+    const reply = await this.#deps.fetch(`${this.base}/history?offset=${offset}`, { headers, signal });
     if (!reply.ok || reply.body === null) throw new Error(`history: ${reply.status}`);
     if (reply.headers.get("x-run") !== run)
       throw new HarnessError("workload-failed", "the workload was restarted: its earlier history is gone");

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Clock } from "../../../harness/base/clock.ts";
@@ -21,9 +22,20 @@ export interface WorkloadService {
 const positive = z.coerce.number().int().positive();
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** The HTTP side, as README.md lists it. Wrong parameters are answered 400 with the reason. */
-export function workloadServer(service: WorkloadService): Hono {
+/** What anybody in the clients' network may ask. */
+const OPEN = ["/ready", "/metrics"];
+
+/**
+ * The HTTP side, as README.md lists it. Wrong parameters are answered 400 with the reason. Whoever sits in the clients'
+ * network reaches it too: without the token they neither read what the clients saw nor stop them.
+ */
+export function workloadServer(service: WorkloadService, token?: string): Hono {
   const app = new Hono();
+  app.use(async (c, next) => {
+    const given = c.req.header("authorization") ?? "";
+    if (token === undefined || OPEN.includes(c.req.path) || same(given, `Bearer ${token}`)) return await next();
+    return c.notFound();
+  });
   app.get("/ready", (c) => c.text("ok\n"));
   app.get("/time", (c) => {
     const { clock, run } = service;
@@ -64,6 +76,11 @@ async function* historyLines(history: HistoryLog, offset: number): AsyncGenerato
   for await (const batch of history.read(offset))
     yield encoder.encode(batch.map((entry) => JSON.stringify(entry)).join("\n") + "\n");
   yield encoder.encode(`${JSON.stringify({ end: history.count })}\n`);
+}
+
+function same(a: string, b: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
 }
 
 function timeoutOf(text: string | undefined): number {

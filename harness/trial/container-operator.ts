@@ -1,4 +1,3 @@
-import { createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { HarnessError } from "../base/errors.ts";
@@ -6,6 +5,7 @@ import { dockerClient } from "../engine/docker-client.ts";
 import { startSupport, type SupportContainer } from "../engine/docker-support.ts";
 import { ensureImage } from "../engine/images.ts";
 import { ownImages } from "../engine/own-images.ts";
+import { OperatorOutput } from "./operator-output.ts";
 import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
 
 const SOCKET = "/var/run/docker.sock";
@@ -28,8 +28,7 @@ export function containerLauncher(deps: {
     await ensureImage(ownImages.agent, signal);
     const inside = variant.runbookDirs.map((_, index) => `${RUNBOOKS}/${index}`);
     const passed = PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]] as const]));
-    const log = createWriteStream(given.log, { flags: "a" });
-    let stderr = "";
+    const output = new OperatorOutput(given.log);
     const options = {
       image: ownImages.agent.tag,
       instance: instance.id,
@@ -46,28 +45,25 @@ export function containerLauncher(deps: {
         `${SOCKET}:${SOCKET}`,
         ...variant.runbookDirs.map((folder, index) => `${folder}:${inside[index]}:ro`),
       ],
-      output(bytes: Buffer, stream: "stdout" | "stderr") {
-        log.write(bytes);
-        if (stream === "stderr") stderr = (stderr + bytes.toString("utf8")).slice(-4_000);
-      },
+      output: (bytes: Buffer, stream: "stdout" | "stderr") => output.take(bytes, stream),
     };
     const container = await startSupport(docker, options, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw new HarnessError("operator-failed", "cannot start the operator's container", { cause });
     });
-    return runOf(
-      container,
-      () => stderr.trim().split("\n").at(-1) ?? "",
-      () => log.end(),
-    );
+    const run = runOf(container, output);
+    try {
+      await output.listening(run.ended, signal);
+      return run;
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
+    }
   };
 }
 
-function runOf(container: SupportContainer, lastWords: () => string, end: () => void): OperatorRun {
-  const ended = container.ended.then(({ code, why }) => {
-    end();
-    return { code, error: code === 0 ? null : (why ?? lastWords()) };
-  });
+function runOf(container: SupportContainer, output: OperatorOutput): OperatorRun {
+  const ended = container.ended.then(({ code, why }) => output.exit(code, why));
   return {
     runsIn: "container",
     ended,

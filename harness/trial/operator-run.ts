@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { HarnessError } from "../base/errors.ts";
+import { OperatorOutput } from "./operator-output.ts";
 import type { Clock, SafetyMode, SubjectInstance } from "../protocol.ts";
 
 /** Which operator works the ticket, and with what. */
@@ -64,7 +64,7 @@ export function childProcessLauncher(deps: {
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
   return async (variant, instance, given, signal) => {
     signal.throwIfAborted();
-    const log = createWriteStream(given.log, { flags: "a" });
+    const output = new OperatorOutput(given.log);
     const passed = Object.fromEntries(
       PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
     );
@@ -75,20 +75,11 @@ export function childProcessLauncher(deps: {
       // A Ctrl-C on the terminal is ours to handle: the operator is told to stop in its turn.
       detached: true,
     });
-    let stderr = "";
-    const listening = Promise.withResolvers<void>();
-    child.stdout.pipe(log, { end: false });
-    child.stderr.on("data", (chunk: Buffer) => {
-      log.write(chunk);
-      stderr = (stderr + chunk.toString()).slice(-4_000);
-      if (stderr.includes('"event":"agent.started"')) listening.resolve();
-    });
+    child.stdout.on("data", (chunk: Buffer) => output.take(chunk, "stdout"));
+    child.stderr.on("data", (chunk: Buffer) => output.take(chunk, "stderr"));
     const ended = new Promise<OperatorExit>((done) => {
-      child.once("error", (error) => done({ code: null, error: error.message }));
-      child.once("close", (code) => {
-        log.end();
-        done({ code, error: code === 0 ? null : (stderr.trim().split("\n").at(-1) ?? "") });
-      });
+      child.once("error", (error) => done(output.exit(null, error.message)));
+      child.once("close", (code) => done(output.exit(code, null)));
     });
     await Promise.race([once(child, "spawn"), ended]);
     if (child.pid === undefined)
@@ -102,12 +93,12 @@ export function childProcessLauncher(deps: {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
     };
-    // Its start is our doing, not the operator's: a ticket that comes and goes meanwhile would never be seen.
-    const aborted = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => aborted.resolve(), { once: true });
-    await Promise.race([listening.promise, ended, aborted.promise]);
-    if (signal.aborted) await stop(1_000);
-    signal.throwIfAborted();
+    try {
+      await output.listening(ended, signal);
+    } catch (error) {
+      await stop(1_000);
+      throw error;
+    }
     return { runsIn: "child-process", ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
   };
 }

@@ -23,6 +23,7 @@ import { withinMs } from "./within.ts";
 
 /** The steady state must hold this long before anything is broken. */
 const STEADY_FOR_MS = 2_000;
+const TICKETS_AGAIN_MS = 250;
 const OPERATOR_STOP_GRACE_MS = 5_000;
 const READ_BACK_TIMEOUT_MS = 30_000;
 /** Teardown, collecting: own deadlines, so that they also work after Ctrl-C. */
@@ -114,7 +115,7 @@ async function withSubject(
   const sampler = scope.use(watchHypothesis(scenario, run, workload, (name) => monitor.judgements(name), deps));
   scope.use(watchCluster(instance, workload, run, deps));
 
-  await reachSteadyState(plan, run, sampler, signal);
+  await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
   const operator =
     parts.launch === null
       ? null
@@ -239,15 +240,37 @@ async function checkData(run: Recorder, workload: Workload, history: HistoryDrai
   await run.folder.save(run.record);
 }
 
-async function reachSteadyState(plan: TrialPlan, run: Recorder, sampler: Sampler, signal: AbortSignal): Promise<void> {
+/**
+ * The hypothesis holds, and no ticket is open: an operator has one session, and it must be about what the trial does.
+ * @throws HarnessError naming what is missing; the trial is void then.
+ */
+async function reachSteadyState(
+  {
+    plan,
+    run,
+    deps,
+    instance,
+    tickets,
+    sampler,
+  }: Pick<Cast, "plan" | "run" | "deps" | "instance" | "tickets" | "sampler">,
+  signal: AbortSignal,
+): Promise<void> {
+  const { scenario } = plan;
   run.emit({ type: "phase", phase: "steady", text: "waiting for the steady state" });
-  if (await sampler.held({ forMs: STEADY_FOR_MS, withinMs: plan.scenario.limits.steadyMs }, signal)) return;
-  const missing = plan.scenario.hypothesis
-    .filter((_, index) => sampler.last?.held[index] !== true)
-    .map(describePredicate);
+  const deadline = deps.clock.monotonic() + scenario.limits.steadyMs;
+  for (;;) {
+    const left = deadline - deps.clock.monotonic();
+    const held = left > 0 && (await sampler.held({ forMs: STEADY_FOR_MS, withinMs: left }, signal));
+    const open = held ? await tickets.unresolved(instance.id) : [];
+    if (held && open.length === 0) return;
+    if (!held) break;
+    await deps.clock.sleep(TICKETS_AGAIN_MS, signal);
+  }
+  const missing = scenario.hypothesis.filter((_, index) => sampler.last?.held[index] !== true).map(describePredicate);
+  const open = (await tickets.unresolved(instance.id)).map(({ id, message }) => `ticket #${id} is open (${message})`);
   throw new HarnessError(
     "subject-failed",
-    `steady state not reached within ${plan.scenario.limits.steadyMs / 1000} s: ${missing.join(", ")}`,
+    `steady state not reached within ${scenario.limits.steadyMs / 1000} s: ${[...missing, ...open].join(", ")}`,
   );
 }
 

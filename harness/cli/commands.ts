@@ -21,6 +21,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./run.ts")).runCommand(io),
   },
   {
+    name: "grade",
+    summary: "judge a recorded trial again",
+    load: async (io) => (await import("./grade.ts")).gradeCommand(io),
+  },
+  {
     name: "scenario",
     summary: "scenarios: list, show, new, validate",
     load: async (io) => (await import("./scenario.ts")).scenarioCommand(io),

@@ -80,7 +80,7 @@ export async function performTrial(
 }
 
 /** What is missing on this machine has its own code, also when it voids a trial. */
-function exitCodeFor({ status, grade, voidReason }: TrialRecord): number {
+export function exitCodeFor({ status, grade, voidReason }: TrialRecord): number {
   if (status === "void") {
     const code = exitCodeOf((voidReason?.code ?? "internal") as ErrorCode);
     return code === EXIT.environment ? code : EXIT.void;

@@ -168,6 +168,8 @@ export const recordSchema = z.object({
     /** When watching ended: a mark that is null is later than this, or never. */
     horizonMs: mark,
   }),
+  /** When counting began, on the clock of `history.jsonl`; null = it never did. */
+  historyZeroMs: z.number().nullable(),
   /** Each predicate of the hypothesis, in order: true held, false violated, null not known. */
   samples: z.array(z.object({ atMs: z.number(), held: z.array(z.boolean().nullable()) })),
   tickets: z.array(

@@ -1,11 +1,14 @@
 import { createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
 import { errorText, StoreError } from "../base/errors.ts";
 import type { Operation } from "../protocol.ts";
 import { recordSchema, type TrialRecord } from "./record.ts";
+
+const FINAL_STATE = "final.json";
+const finalSchema = z.record(z.string(), z.string()).nullable();
 
 /** One trial's folder. See README.md for its files. */
 export class RunFolder implements AsyncDisposable {
@@ -45,6 +48,11 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
+  /** What was read back at the end; null = it could not be read. Kept, so that a better checker can judge old runs. */
+  async saveFinal(final: ReadonlyMap<string, string> | null): Promise<void> {
+    await writeFile(this.file(FINAL_STATE), `${JSON.stringify(final === null ? null : Object.fromEntries(final))}\n`);
+  }
+
   /** Appends one JSON line to `name`; ordered, buffered, on disk once the folder has been disposed. */
   append(name: "history.jsonl" | "events.jsonl", value: unknown): void {
     let stream = this.#streams.get(name);
@@ -81,11 +89,21 @@ export async function readRecord(folder: string): Promise<TrialRecord> {
   return parsed.data;
 }
 
-/** The history of a trial; a last line that a crash cut is left out. */
-export async function readHistory(folder: string): Promise<readonly Operation[]> {
-  const text = await readFile(join(folder, "history.jsonl"), "utf8");
-  return text
-    .split("\n")
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as Operation);
+export interface RunData {
+  readonly history: readonly Operation[];
+  readonly final: ReadonlyMap<string, string> | null;
+}
+
+/** What the checkers judge. A last line that a crash cut is left out. @throws StoreError when a file cannot be read. */
+export async function readRunData(folder: string): Promise<RunData> {
+  try {
+    const history = (await readFile(join(folder, "history.jsonl"), "utf8"))
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Operation);
+    const final = finalSchema.parse(JSON.parse(await readFile(join(folder, FINAL_STATE), "utf8")));
+    return { history, final: final === null ? null : new Map(Object.entries(final)) };
+  } catch (error) {
+    throw new StoreError(`cannot read the data of ${folder}: ${errorText(error)}`, { cause: error });
+  }
 }

@@ -69,6 +69,7 @@ export function newRecord(plan: TrialPlan, clock: Clock): TrialRecord {
       stableMs: null,
       horizonMs: null,
     },
+    historyZeroMs: null,
     samples: [],
     tickets: [],
     session: null,

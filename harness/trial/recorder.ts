@@ -22,6 +22,7 @@ export class Recorder {
   startCounting(): void {
     this.#zeroMonotonicMs = this.#clock.monotonic();
     this.#zeroEpochMs = this.#clock.now();
+    this.record.historyZeroMs = this.#zeroMonotonicMs;
   }
 
   get counting(): boolean {

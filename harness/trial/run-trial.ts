@@ -1,6 +1,4 @@
 import { errorText, HarnessError } from "../base/errors.ts";
-import { clientView } from "../checkers/client-view.ts";
-import { checkIntegrity } from "../checkers/integrity.ts";
 import { InjectionJournal } from "../faults/journal.ts";
 import type { ContainerState, Deps, Judgement, SubjectInstance, TrialEvent, Workload } from "../protocol.ts";
 import { RunFolder } from "../store/run-folder.ts";
@@ -9,6 +7,7 @@ import type { Tickets } from "../../tickets/index.ts";
 import { blindingOf } from "./blinding.ts";
 import { baselineKey } from "./counterfactual.ts";
 import { gradeTrial } from "./grade.ts";
+import { judgeData } from "./judge-data.ts";
 import { chooseComponent, Harm } from "./harm.ts";
 import { HistoryDrain } from "./history.ts";
 import { describePredicate } from "./hypothesis.ts";
@@ -28,8 +27,6 @@ const OPERATOR_STOP_GRACE_MS = 5_000;
 const READ_BACK_TIMEOUT_MS = 30_000;
 /** Teardown, collecting: own deadlines, so that they also work after Ctrl-C. */
 const COLLECT_TIMEOUT_MS = 20_000;
-/** Above this share of failures clients notice. */
-const CLIENT_TARGET = { okRatio: 0.99, windowMs: 1_000 };
 
 /** A running monitor, as the trial sees it. */
 export interface TrialMonitor extends AsyncDisposable {
@@ -233,10 +230,8 @@ async function checkData(run: Recorder, workload: Workload, history: HistoryDrai
   await workload.stop(signal);
   await history.finish();
   const final = await workload.readBack({ timeoutMs: READ_BACK_TIMEOUT_MS }, signal);
-  run.record.integrity = checkIntegrity(history.operations, final);
-  const { slices: _, ...clients } = clientView(history.operations, { ...CLIENT_TARGET, zeroMs: -run.sinceMs(0) });
-  run.record.clients = clients;
-  if (clients.firstBreachMs !== null) run.mark("breachMs", clients.firstBreachMs);
+  await run.folder.saveFinal(final);
+  judgeData(run.record, { history: history.operations, final });
   await run.folder.save(run.record);
 }
 

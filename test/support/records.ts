@@ -57,6 +57,7 @@ export function completedRecord(override: Partial<TrialRecord> = {}): TrialRecor
       stableMs: 13_000,
       horizonMs: 19_750,
     },
+    historyZeroMs: 1_000,
     samples,
     tickets: [
       {

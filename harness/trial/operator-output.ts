@@ -1,0 +1,46 @@
+import { createWriteStream, type WriteStream } from "node:fs";
+import type { OperatorExit } from "./operator-run.ts";
+
+const LAST_WORDS_BYTES = 4_000;
+/** The agent's program logs it once it waits for tickets. */
+const STARTED = '"event":"agent.started"';
+
+/** What an operator's program prints: kept in the run's folder, and the end of it for the sentence that says why it ended. */
+export class OperatorOutput {
+  readonly #log: WriteStream;
+  readonly #listening = Promise.withResolvers<void>();
+  #tail = "";
+
+  constructor(path: string) {
+    this.#log = createWriteStream(path, { flags: "a" });
+  }
+
+  take(bytes: Buffer, stream: "stdout" | "stderr"): void {
+    this.#log.write(bytes);
+    if (stream === "stdout") return;
+    this.#tail = (this.#tail + bytes.toString("utf8")).slice(-LAST_WORDS_BYTES);
+    if (this.#tail.includes(STARTED)) this.#listening.resolve();
+  }
+
+  exit(code: number | null, why: string | null): OperatorExit {
+    this.#log.end();
+    return { code, error: code === 0 ? null : (why ?? this.#tail.trim().split("\n").at(-1) ?? "") };
+  }
+
+  /**
+   * Resolves when the program waits for tickets, or has ended. Its start is our doing, not the operator's: a ticket that
+   * comes and goes meanwhile would never be seen. @throws the signal's reason when it aborts first.
+   */
+  async listening(ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => aborted.resolve();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      await Promise.race([this.#listening.promise, ended, aborted.promise]);
+      signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}

@@ -580,7 +580,13 @@ export type TrialHappening =
   | { readonly type: "broke"; readonly target: Component; readonly label: string }
   | { readonly type: "ticket"; readonly id: number; readonly severity: Severity; readonly message: string }
   | { readonly type: "ticket-resolved"; readonly id: number }
-  | { readonly type: "step"; readonly kind: "reasoning" | "call" | "result"; readonly text: string }
+  | {
+      readonly type: "step";
+      readonly kind: "reasoning" | "call" | "result";
+      readonly text: string;
+      /** Of a call or its result; null = not known, or reasoning. */
+      readonly effect: Effect | null;
+    }
   | { readonly type: "operator-ended"; readonly ending: string; readonly reason: string }
   | { readonly type: "recovered" }
   | { readonly type: "stable" };

@@ -117,7 +117,10 @@ export class IncidentFollower implements AsyncDisposable {
 
   #entry(entry: StoredLogEntry): void {
     const kind = ({ reasoning: "reasoning", tool_call: "call", tool_result: "result" } as const)[entry.type];
-    this.#run.emit({ type: "step", kind, text: kind === "call" ? callText(entry) : entry.summary }, entry.endedAt);
+    this.#run.emit(
+      { type: "step", kind, text: kind === "call" ? callText(entry) : entry.summary, effect: entry.effect },
+      entry.endedAt,
+    );
     // A result carries its call's start, input and effect, so the call itself only has to be shown.
     if (entry.type === "tool_result") this.#action(entry);
   }
@@ -154,8 +157,8 @@ function callText({ tool, params, summary }: StoredLogEntry): string {
   const { component, reason, ...rest } = (params ?? {}) as Record<string, unknown>;
   if (tool === null) return summary;
   const values = [component, ...Object.values(rest)].filter((value) => value !== undefined);
-  const shown = values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(" ");
-  return `${tool} ${shown}${typeof reason === "string" ? ` - ${reason}` : ""}`;
+  const shown = values.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  return `${[tool, ...shown].join(" ")}${typeof reason === "string" ? ` - ${reason}` : ""}`;
 }
 
 function targetOf(params: unknown): string | null {

@@ -5,6 +5,8 @@ import { sparkline } from "./sparkline.ts";
 
 const HISTORY = 200;
 const STEPS_KEPT = 100;
+/** Calls that change something stay in sight while the others scroll away. */
+const ACTS_KEPT = 2;
 
 export interface ScreenHead {
   readonly title: string;
@@ -24,6 +26,7 @@ export class Screen {
   #sinceMs: number | null = null;
   readonly #tickets = new Map<number, { text: string; resolved: boolean }>();
   readonly #steps: string[] = [];
+  readonly #acts: string[] = [];
   #broke: string | null = null;
 
   constructor(head: ScreenHead) {
@@ -58,6 +61,8 @@ export class Screen {
         return;
       }
       case "step":
+        if (event.kind === "call" && event.effect !== null && event.effect !== "read")
+          push(this.#acts, `${stamp(event.sinceMs).trim()}: ${event.text}`, ACTS_KEPT);
         this.#step(event.sinceMs, `${event.kind === "result" ? "  -> " : ""}${event.text.split("\n")[0] ?? ""}`);
         return;
       case "operator-ended":
@@ -137,7 +142,8 @@ export class Screen {
           styleText(resolved ? "green" : "yellow", fit(`${text}${resolved ? " - resolved" : ""}`, inner)),
         ),
       );
-    return lines.length === 0 ? [label("ticket", styleText("dim", "none"))] : lines;
+    const acts = this.#acts.map((act, index) => label(index === 0 ? "acted" : "", styleText("cyan", fit(act, inner))));
+    return [...(lines.length === 0 ? [label("ticket", styleText("dim", "none"))] : lines), ...acts];
   }
 }
 

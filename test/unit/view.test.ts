@@ -24,7 +24,7 @@ describe("plain lines", () => {
   });
 
   it("show one bounded line of what a tool returned", () => {
-    const line = plainLine(event({ type: "step", kind: "result", text: `\n${"x".repeat(500)}\nsecond` }));
+    const line = plainLine(event({ type: "step", kind: "result", text: `\n${"x".repeat(500)}\nsecond`, effect: null }));
     expect(line).not.toContain("second");
     expect(line?.length).toBeLessThan(130);
   });
@@ -49,8 +49,9 @@ describe("the live view", () => {
     { type: "clients", okRatio: 0.5, p99Ms: 120, perSecond: 38 },
     { type: "broke", target: tikv1, label: "SIGKILL" },
     { type: "ticket", id: 1, severity: "critical", message: "tikv1 does not answer" },
-    { type: "step", kind: "call", text: 'container_inspect {"component":"tikv1"}' },
-    { type: "step", kind: "result", text: "exited, exit code 137" },
+    { type: "step", kind: "call", text: "container_inspect tikv1", effect: "read" },
+    { type: "step", kind: "call", text: "container_start tikv1 - it was stopped", effect: "write" },
+    { type: "step", kind: "result", text: "exited, exit code 137", effect: "read" },
   ] satisfies TrialHappening[])
     screen.take(event(happening));
   const drawn = (columns: number, rows: number) => stripVTControlCharacters(screen.draw(columns, rows));
@@ -63,6 +64,7 @@ describe("the live view", () => {
     expect(text).toContain("#1 critical: tikv1 does not answer");
     expect(text).toContain("-> exited, exit code 137");
     expect(text).toContain("tikv1: SIGKILL");
+    expect(text).toMatch(/^acted +1\.6 s: container_start tikv1 - it was stopped$/m);
   });
 
   it.each([
@@ -84,7 +86,7 @@ describe("the live view", () => {
 it("what is done again with the same outcome is shown once, another outcome is shown", () => {
   const shown: string[] = [];
   const show = withoutRepeats((one) => void shown.push(one.type === "step" ? one.text : one.type));
-  const step = (kind: "call" | "result", text: string) => show(event({ type: "step", kind, text }));
+  const step = (kind: "call" | "result", text: string) => show(event({ type: "step", kind, text, effect: "read" }));
   for (const outcome of ["none", "none", "none", "1"]) {
     step("call", "query");
     step("result", outcome);

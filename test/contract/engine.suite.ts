@@ -311,12 +311,12 @@ export function engineContract(suite: EngineSuite): void {
   });
 }
 
-/** Said since its last start. */
+/** Said since its last end: an engine may note the start after the process has said its first words. */
 async function untilLogged(engine: OwnerEngine, component: Component, text: string, signal: AbortSignal) {
   await waitFor(
     async () => {
-      const { startedAt } = await engine.inspect(component, signal);
-      const lines = await engine.logs(component, startedAt === null ? {} : { since: startedAt }, signal);
+      const { finishedAt } = await engine.inspect(component, signal);
+      const lines = await engine.logs(component, finishedAt === null ? {} : { since: finishedAt }, signal);
       return lines.some((line) => line.text === text);
     },
     { clock: systemClock, timeoutMs: 10_000, everyMs: 50, what: `"${text}" in the log of ${component}`, signal },

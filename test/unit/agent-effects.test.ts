@@ -103,6 +103,8 @@ describe("programs in a container", () => {
     // Everything else, shells above all.
     ["sh -c id", "destructive"],
     ["bash", "destructive"],
+    ["__proto__", "destructive"],
+    ["constructor", "destructive"],
     ["rm -rf /data", "destructive"],
     ["tail -f /data/LOG", "destructive"],
     ["date -s 12:00", "destructive"],

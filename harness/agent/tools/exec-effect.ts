@@ -68,6 +68,8 @@ const READS: Readonly<Record<string, Rule>> = {
 /** What an argv does. A program or an argument that no rule lists is destructive, every shell included. */
 export function execEffect(argv: readonly string[]): Effect {
   const [program = "", ...args] = argv;
-  const rule = READS[program.split("/").at(-1) ?? ""];
+  const name = program.split("/").at(-1) ?? "";
+  // Own keys only: an operator may name anything, "__proto__" too.
+  const rule = Object.hasOwn(READS, name) ? READS[name] : undefined;
   return rule?.(args) === true ? "read" : "destructive";
 }

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import path from "node:path";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { isoTime } from "../../harness/base/clock.ts";
@@ -18,6 +17,7 @@ import { readInstance, writeInstance, type InstanceRecord } from "../../harness/
 import { freePortBlock } from "../../harness/engine/process/ports.ts";
 import type { InstanceKeeper } from "../../harness/engine/sweep.ts";
 import type { AttachOptions, DeployOptions, Deps, InstanceId, OwnerEngine } from "../../harness/protocol.ts";
+import { CONFIG_FILES, placeConfig, removeConfig } from "./docker-config.ts";
 import { discoverCluster } from "./docker-discover.ts";
 import { buildOf, missingImages, prepareImages, subjectImages } from "./docker-images.ts";
 import { DockerInstance } from "./docker-instance.ts";
@@ -81,7 +81,7 @@ export async function deployDocker(options: DeployOptions, deps: Deps, signal: A
     writeInstance(stateDir, record);
     return instanceOf(stateDir, record, docker, engine, deps);
   } catch (error) {
-    await removeInstance(docker, id);
+    await remove(docker, id);
     await engine[Symbol.asyncDispose]();
     throw error;
   }
@@ -153,7 +153,7 @@ export async function dockerKeeper(_deps: Deps, signal: AbortSignal): Promise<In
   }
   return {
     isUp: ({ id }, within) => instanceRuns(docker, id, within),
-    tearDown: ({ id }) => removeInstance(docker, id),
+    tearDown: ({ id }) => remove(docker, id),
   };
 }
 
@@ -162,11 +162,17 @@ export function openDockerOwner(record: InstanceRecord, deps: Deps, signal: Abor
   return openDockerEngine({ project: record.project, network: record.network }, deps, signal);
 }
 
+async function remove(docker: Docker, id: string): Promise<void> {
+  await removeInstance(docker, id);
+  await removeConfig(id);
+}
+
 async function start(
   { id, project, network, ports: given }: DeployOptions,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
+  const folder = await placeConfig(id);
   for (let attempt = 1; ; attempt++) {
     const block = await freePortBlock(PORT_VARIABLES.length, deps.random.fork(`${id}/ports/${attempt}`));
     const ports = Object.fromEntries(
@@ -176,6 +182,7 @@ async function start(
       ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])),
       TIKV_NETWORK: network,
       INSTANCE_LABEL: id,
+      CONFIG_DIR: folder,
     };
     const compose = await openCompose({ file: COMPOSE_FILE, project, env }, signal);
     try {
@@ -207,7 +214,7 @@ function instanceOf(
     components: shippedComponents(ports),
     prometheusUrl: null,
     deps,
-    tearDown: () => removeInstance(docker, record.id),
+    tearDown: () => remove(docker, record.id),
     detached: record.detached,
     detach: () => writeInstance(stateDir, { ...record, detached: true }),
   });
@@ -235,10 +242,8 @@ function recordOf(
 
 /** Of what we ship; ports differ from one instance to the next and are left out. */
 async function configurationDigest(): Promise<string> {
-  const folder = path.join(path.dirname(COMPOSE_FILE), "docker");
-  const files = [COMPOSE_FILE, ...["pd.toml", "tikv.toml", "prometheus.yml"].map((name) => path.join(folder, name))];
   const hash = createHash("sha256");
-  for (const file of files) hash.update(await readFile(file)).update("\0");
+  for (const file of [COMPOSE_FILE, ...CONFIG_FILES]) hash.update(await readFile(file)).update("\0");
   return hash.digest("hex").slice(0, 16);
 }
 

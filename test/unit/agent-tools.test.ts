@@ -8,7 +8,7 @@ import { createCaller } from "../../harness/agent/caller.ts";
 import { loadPrompt, systemText } from "../../harness/agent/operators/claude/prompt.ts";
 import { maskerOf, Transcript } from "../../harness/agent/transcript.ts";
 import { silentLog } from "../../harness/base/log.ts";
-import { FORBIDDEN } from "../support/leak-walk.ts";
+import { FORBIDDEN } from "../support/leak-words.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { COMPONENTS, ScriptedCluster } from "../support/scripted-cluster.ts";
 

@@ -9,9 +9,10 @@ import { seededRandom } from "../harness/base/random.ts";
 import type { Deps } from "../harness/protocol.ts";
 import type { Measure } from "./measure.ts";
 
-/** One line per bench; each takes under a minute and leaves nothing behind. */
+/** One line per bench; each takes about a minute and leaves nothing behind. */
 const BENCHES: Readonly<Record<string, (deps: Deps) => Promise<readonly Measure[]>>> = {
   tickets: async () => await (await import("./tickets.ts")).benchTickets(),
+  trial: async () => await (await import("./trial.ts")).benchTrial(),
   detection: async (deps) => await killToTicket(deps),
 };
 const DETECTION_ROUNDS = 10;

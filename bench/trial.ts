@@ -13,7 +13,7 @@ const ROUNDS = 3;
  * collecting, ending.
  */
 export async function benchTrial(): Promise<readonly Measure[]> {
-  const rounds = [];
+  const rounds: Spent[] = [];
   for (let round = 0; round < ROUNDS; round++) rounds.push(await oneDemo());
   const median = (pick: (round: Spent) => number) => quantile(rounds.map(pick), 0.5);
   const wallMs = median(({ wall }) => wall);

@@ -176,6 +176,38 @@ describe("raw client", () => {
     expect(await client.put("k1x", "v", signal)).toMatchObject({ outcome: "failed" });
   });
 
+  test("PD knows no region: failed for certain at the deadline, ok as soon as it knows", async () => {
+    cluster.pdKnowsNothing = true;
+    expect(await client.put("k0", "v", signal)).toEqual({ outcome: "failed", value: null, error: "no_region" });
+    expect(await client.get("k0", signal)).toEqual({ outcome: "failed", value: null, error: "no_region" });
+    expect(await client.delete("k0", signal)).toEqual({ outcome: "failed", value: null, error: "no_region" });
+    expect(cluster.calls).toEqual([]);
+    using patient = newClient(5_000);
+    const asked = cluster.pdCalls.length;
+    const writing = patient.put("k0", "v", signal);
+    await until(() => cluster.pdCalls.length > asked + 2);
+    cluster.pdKnowsNothing = false;
+    expect((await writing).outcome).toBe("ok");
+  });
+
+  test("a store that PD cannot name fails for certain too", async () => {
+    cluster.pdSays = (region) => {
+      cluster.pdKnowsNothing = true;
+      return region;
+    };
+    expect(await client.put("k0", "v", signal)).toMatchObject({ outcome: "failed", value: null });
+    expect(cluster.calls).toEqual([]);
+  });
+
+  test("a write that may have been proposed stays unknown when PD forgets its region", async () => {
+    cluster.twist = () => {
+      cluster.pdKnowsNothing = true;
+      return { region_error: { region_not_found: {} } };
+    };
+    expect(await client.put("k0", "v", signal)).toEqual({ outcome: "unknown", value: null, error: "no_region" });
+    expect(cluster.calls.length).toBe(1);
+  });
+
   test("a store that comes back while PD is away serves again", async () => {
     await client.put("k0", "v", signal);
     await cluster.kill("tikv1");

@@ -165,6 +165,28 @@ describe("members", () => {
     expect(Number((await after.call<any>("AllocID", { header }, false)).id)).toBeGreaterThan(idBefore);
   });
 
+  test("after all were stopped regions are known at once, without leaders until stores report", async ({ signal }) => {
+    await joined(3, signal);
+    await evenly(signal);
+    const { regions: before } = await json("/pd/api/v1/regions");
+    for (const stores of opened.splice(0)) await stores[Symbol.asyncDispose]();
+    for (const name of pd.names) await pd.stop(name);
+    for (const name of pd.names) await pd.start(name);
+    leader = await pd.leader(signal);
+    const { count, regions } = await json("/pd/api/v1/regions");
+    expect(count).toBe(12);
+    const shape = ({ id, start_key, end_key, epoch, peers }: any) => ({ id, start_key, end_key, epoch, peers });
+    expect(regions.map(shape)).toEqual(before.map(shape));
+    expect(regions.every((region: any) => region.leader.store_id === undefined)).toBe(true);
+    expect(await json("/pd/api/v1/stats/region")).toMatchObject({ count: 12, store_leader_count: {} });
+    const client = storesAt(leader, signal);
+    const { header } = await client.call<any>("GetMembers", {}, false);
+    const found = await client.call<any>("GetRegion", { header, region_key: Buffer.from("k") }, false);
+    expect(found).toMatchObject({ leader: null, region: { peers: [{}, {}, {}] } });
+    const scan = { header, start_key: Buffer.alloc(0), end_key: Buffer.alloc(0), limit: 5 };
+    expect((await client.call<any>("ScanRegions", scan, false)).regions).toHaveLength(5);
+  });
+
   test("without a quorum etcd says so while PD's own health does not", async ({ signal }) => {
     for (const name of followers) await pd.stop(name);
     await until(

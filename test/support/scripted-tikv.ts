@@ -43,6 +43,8 @@ export class ScriptedTikv implements AsyncDisposable {
   /** Name of the member that leads, as each member says it. */
   pdLeader: (member: string) => string | null = () => "pd0";
   pdRefuses: (member: string) => boolean = () => false;
+  /** PD answers, but has heard of no region and no store, as one that lost what it knew. */
+  pdKnowsNothing = false;
   unhealthy = new Set<string>();
   readonly pdCalls: string[] = [];
   readonly #servers = new Map<string, Server>();
@@ -135,13 +137,14 @@ export class ScriptedTikv implements AsyncDisposable {
         });
       },
       GetRegion: answer("GetRegion", ({ region_key }: { region_key: Buffer }) => {
+        if (this.pdKnowsNothing) return {};
         const truth = this.regionOf(region_key.toString());
         const said = this.pdSays?.(truth) ?? truth;
         return { region: regionMessage(said), leader: said.leader === null ? null : peerOf(said, said.leader) };
       }),
-      GetStore: answer("GetStore", ({ store_id }: { store_id: string }) => ({
-        store: { id: store_id, address: `tikv${store_id}:20160` },
-      })),
+      GetStore: answer("GetStore", ({ store_id }: { store_id: string }) =>
+        this.pdKnowsNothing ? {} : { store: { id: store_id, address: `tikv${store_id}:20160` } },
+      ),
     } as never);
     return server;
   }

@@ -1,7 +1,8 @@
+import type { Client } from "@grpc/grpc-js";
 import type { Clock } from "../../../harness/base/clock.ts";
 import type { Random } from "../../../harness/base/random.ts";
 import { addressBook } from "./addresses.ts";
-import { backoffMs, BUSY, REGION_MISS, STORE_UNREACHABLE, type Backoff } from "./backoff.ts";
+import { backoffMs, BUSY, PD_UNREACHABLE, REGION_MISS, STORE_UNREACHABLE, type Backoff } from "./backoff.ts";
 import { Deadline } from "./deadline.ts";
 import { CallError, unary } from "./grpc-call.ts";
 import { PdClient } from "./pd-client.ts";
@@ -31,15 +32,21 @@ export interface RawResult {
 type Method = "RawGet" | "RawPut" | "RawDelete";
 
 /** What one attempt taught: the answer, or why not, whether it was proposed, and how long to wait before the next. */
-type Attempt =
-  | { readonly done: true; readonly response: RawResponse }
-  | {
-      readonly done: false;
-      readonly error: string;
-      readonly certain: boolean;
-      readonly wait: number;
-      readonly final?: true;
-    };
+type Attempt = { readonly done: true; readonly response: RawResponse } | Missed;
+
+interface Missed {
+  readonly done: false;
+  readonly error: string;
+  readonly certain: boolean;
+  readonly wait: number;
+  readonly final?: true;
+}
+
+interface Route {
+  readonly region: CachedRegion;
+  readonly peer: Peer;
+  readonly client: Client;
+}
 
 /** How many attempts in a row may follow an answer's hint without any wait, in case two peers point at each other. */
 const HINTS_WITHOUT_WAIT = 3;
@@ -112,11 +119,9 @@ export class RawClient implements Disposable {
 
   /** @throws the deadline's reason while nothing was sent; once something was, the outcome is a value. */
   async #attempt(method: Method, key: Buffer, body: object, number: number, deadline: Deadline): Promise<Attempt> {
-    const region = await this.#router.locate(key, deadline.signal);
-    const peer = this.#router.peerFor(region);
-    if (number > 1) this.#router.refresh(region);
-    if (peer === null) return this.#again("unavailable", true, this.#wait(STORE_UNREACHABLE, number));
-    const client = await this.#links.client(peer.store_id, deadline.signal);
+    const route = await this.#route(key, number, deadline.signal);
+    if ("error" in route) return route;
+    const { region, peer, client } = route;
     const request = { context: contextOf(region, peer), key, ...body };
     const timeoutMs = Math.max(1, Math.min(this.#deadlineMs / 2, deadline.remainingMs));
     let response: RawResponse;
@@ -129,6 +134,23 @@ export class RawClient implements Disposable {
     }
     if (response.region_error === null) return { done: true, response };
     return this.#learn(region, peer, response.region_error, number);
+  }
+
+  /** Whom to ask; or why nobody can be asked now, e.g. because PD has just started and knows no region yet. */
+  async #route(key: Buffer, number: number, signal: AbortSignal): Promise<Route | Missed> {
+    let region: CachedRegion | null = null;
+    try {
+      region = await this.#router.locate(key, signal);
+      const peer = this.#router.peerFor(region);
+      if (number > 1) this.#router.refresh(region);
+      if (peer === null) return this.#again("unavailable", true, this.#wait(STORE_UNREACHABLE, number));
+      return { region, peer, client: await this.#links.client(peer.store_id, signal) };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (!(thrown instanceof CallError) || this.#closed.signal.aborted) throw thrown;
+      if (region !== null) this.#router.drop(region);
+      return this.#again(thrown.code, true, this.#wait(PD_UNREACHABLE, number));
+    }
   }
 
   /** Every kind of region error, what it says about the route, and when to try again (`tikv-facts.md` §9). */
@@ -172,7 +194,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  #again(error: string, certain: boolean, wait: number): Attempt {
+  #again(error: string, certain: boolean, wait: number): Missed {
     return { done: false, error, certain, wait };
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../../../harness/base/clock.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { Consensus } from "./consensus.ts";
 import { IdAllocator } from "./id-allocator.ts";
-import { Regions, type Region } from "./regions.ts";
+import type { Region, Regions } from "./regions.ts";
 import { Operators } from "./schedule/operators.ts";
 import { PERSIST_HEARTBEAT_MS, viewStores, type HeardStore, type StoreStats, type StoreView } from "./stores.ts";
 import type { ClusterState, Command, StoreMeta } from "./state.ts";
@@ -21,6 +21,7 @@ export class PdRefusal extends Error {
 
 export interface ClusterOptions {
   readonly consensus: Consensus;
+  readonly regions: Regions;
   readonly clock: Clock;
   readonly timeFactor: number;
   readonly log: NodeLog;
@@ -38,7 +39,7 @@ export interface Pause {
  * regions are a copy that the leader keeps up to date, so that a new leader can route at once.
  */
 export class Cluster {
-  readonly regions = new Regions();
+  readonly regions: Regions;
   readonly operators: Operators;
   readonly ids: IdAllocator;
   readonly tso: Tso;
@@ -52,6 +53,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.#options = options;
+    this.regions = options.regions;
     this.operators = new Operators(options.clock, options.timeFactor);
     this.ids = new IdAllocator((upTo) => this.decide({ kind: "ids", upTo }));
     this.tso = new Tso(options.clock, (upTo) => this.decide({ kind: "tso", upTo }));

@@ -15,6 +15,7 @@ import { PdGrpcService } from "./grpc-service.ts";
 import { pdListener } from "./http/listener.ts";
 import { Leadership } from "./leadership.ts";
 import { pdMetrics } from "./metrics.ts";
+import { RegionFile } from "./region-file.ts";
 import type { Region } from "./regions.ts";
 import { Coordinator } from "./schedule/coordinator.ts";
 import { initialState, type ClusterState, type MemberMeta } from "./state.ts";
@@ -68,6 +69,10 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       hooks.cluster?.end();
     },
   });
+  const { onFatal } = deps;
+  const { regions } = scope.use(
+    await RegionFile.open({ folder: join(flags.dataDir, "region-meta"), clock, log, onFatal }),
+  );
   const consensus = await Consensus.open({
     self,
     // The same on every member: their URLs come later, from themselves.
@@ -90,13 +95,20 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       if (leadership.serving)
         hooks.consensus?.tell(name, { kind: "regions", regions: hooks.cluster?.regions.all() ?? [], whole: true });
     },
-    onFatal: deps.onFatal,
+    onFatal,
   });
   scope.use(consensus);
   hooks.consensus = consensus;
   leadership.attach(consensus);
   scope.use(leadership);
-  const cluster = new Cluster({ consensus, clock, timeFactor, log, onChange: () => hooks.coordinator?.soon() });
+  const cluster = new Cluster({
+    consensus,
+    regions,
+    clock,
+    timeFactor,
+    log,
+    onChange: () => hooks.coordinator?.soon(),
+  });
   const coordinator = new Coordinator({
     cluster,
     clock,

@@ -26,10 +26,30 @@ export interface Region {
   readonly approximateKeys: number;
 }
 
-/** All regions that are known, without overlap. In memory only. */
+/** What is known of a region that no leader has reported: no leader, no figures, older than any report. */
+export const heardFromNobody = {
+  leader: null,
+  term: 0,
+  downPeers: [],
+  pendingPeers: [],
+  writtenBytes: 0,
+  readBytes: 0,
+  writtenKeys: 0,
+  readKeys: 0,
+  approximateSize: 0,
+  approximateKeys: 0,
+} as const;
+
+/** All regions that are known, without overlap. */
 export class Regions {
   readonly #byId = new Map<number, Region>();
   #ordered: Region[] | null = null;
+  readonly #onShape: () => void;
+
+  /** `onShape`: a range, an epoch or the peers of a region changed, or a region came or went. */
+  constructor(onShape: () => void) {
+    this.#onShape = onShape;
+  }
 
   get count(): number {
     return this.#byId.size;
@@ -53,12 +73,14 @@ export class Regions {
     for (const other of overlapping) this.#byId.delete(other.id);
     this.#byId.set(region.id, region);
     this.#ordered = null;
+    if (known?.version !== region.version || known.confVer !== region.confVer) this.#onShape();
     return true;
   }
 
   clear(): void {
     this.#byId.clear();
     this.#ordered = null;
+    this.#onShape();
   }
 
   at(keyHex: string): Region | undefined {
@@ -127,15 +149,7 @@ export function regionFromWire(region: WireRegion, leader: WirePeer | null): Reg
     confVer: Number(region.region_epoch?.conf_ver ?? 0),
     version: Number(region.region_epoch?.version ?? 0),
     peers: region.peers.map(peerFromWire),
+    ...heardFromNobody,
     leader: leader === null || leader.id === "0" ? null : peerFromWire(leader),
-    term: 0,
-    downPeers: [],
-    pendingPeers: [],
-    writtenBytes: 0,
-    readBytes: 0,
-    writtenKeys: 0,
-    readKeys: 0,
-    approximateSize: 0,
-    approximateKeys: 0,
   };
 }

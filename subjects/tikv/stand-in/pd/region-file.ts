@@ -1,0 +1,96 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Clock } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
+import type { NodeLog } from "../node-log.ts";
+import { heardFromNobody, Regions } from "./regions.ts";
+
+/** Changes come in bursts (splits, a new leader's copy): one write serves them all. */
+const GATHER_MS = 100;
+const FILE = "regions.json";
+
+const shapesSchema = z.array(
+  z.strictObject({
+    id: z.number(),
+    startKey: z.string(),
+    endKey: z.string(),
+    confVer: z.number(),
+    version: z.number(),
+    peers: z.array(z.strictObject({ id: z.number(), storeId: z.number(), role: z.number() })),
+  }),
+);
+
+export interface RegionFileOptions {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: NodeLog;
+  /** The disk failed. */
+  onFatal(error: unknown): void;
+}
+
+/**
+ * The regions that this member knows, kept on its disk without leaders and figures, shortly after their shapes changed.
+ * The file survives the end of the process, not surely that of the machine: what is lost or damaged comes again with
+ * the stores' next reports.
+ */
+export class RegionFile implements AsyncDisposable {
+  readonly regions: Regions;
+  readonly #options: RegionFileOptions;
+  readonly #stop = new AbortController();
+  #dirty = false;
+  #writing: Promise<void> | null = null;
+
+  static async open(options: RegionFileOptions): Promise<RegionFile> {
+    await mkdir(options.folder, { recursive: true });
+    return new RegionFile(options, await load(options));
+  }
+
+  private constructor(options: RegionFileOptions, shapes: z.output<typeof shapesSchema>) {
+    this.#options = options;
+    this.regions = new Regions(() => this.#changed());
+    for (const shape of shapes) this.regions.put({ ...heardFromNobody, ...shape });
+  }
+
+  /** Writes what is not written yet. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#writing;
+  }
+
+  #changed(): void {
+    this.#dirty = true;
+    this.#writing ??= this.#write()
+      .catch((error: unknown) => this.#options.onFatal(error))
+      .finally(() => (this.#writing = null));
+  }
+
+  async #write(): Promise<void> {
+    const { clock, folder } = this.#options;
+    const path = join(folder, FILE);
+    while (this.#dirty) {
+      await clock.sleep(GATHER_MS, this.#stop.signal).catch(() => {});
+      this.#dirty = false;
+      await writeFile(`${path}.new`, JSON.stringify(this.#shapes()));
+      await rename(`${path}.new`, path);
+    }
+  }
+
+  #shapes(): z.output<typeof shapesSchema> {
+    return this.regions.all().map(({ id, startKey, endKey, confVer, version, peers }) => {
+      return { id, startKey, endKey, confVer, version, peers: [...peers] };
+    });
+  }
+}
+
+async function load({ folder, log }: RegionFileOptions): Promise<z.output<typeof shapesSchema>> {
+  try {
+    const shapes = shapesSchema.parse(JSON.parse(await readFile(join(folder, FILE), "utf8")));
+    log.info("cluster.go:553", "load regions", { count: shapes.length });
+    return shapes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      log.warn("cluster.go:549", "load regions failed", { error: errorText(error) });
+    return [];
+  }
+}

@@ -38,7 +38,6 @@ export function baselineCommand(io: CliIo): Command {
             flags: { ...flags, operator: "noop" as const, baseline: "none" as const },
             mode: "execute" as const,
             attach: undefined,
-            assumeYes: false,
             db: undefined,
           };
           const { record } = await performTrial(request, seed, io, () => {});

@@ -31,7 +31,6 @@ export function demoCommand(io: CliIo): Command {
         },
         mode,
         attach: undefined,
-        assumeYes: false,
         db: undefined,
       },
       io,

@@ -12,6 +12,8 @@ export interface CliIo {
   out(text: string): void;
   /** Progress and warnings. */
   err(text: string): void;
+  /** Asks the person at the terminal and returns one line; null where nobody is there to answer. */
+  ask(question: string): Promise<string | null>;
   /** Exit code for an outcome that is not an error, e.g. a verdict that is not a pass. */
   setExitCode(code: number): void;
 }

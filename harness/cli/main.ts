@@ -1,4 +1,5 @@
 /** `lab`: builds what every command gets, runs the command line, leaves with its exit code. */
+import { createInterface } from "node:readline/promises";
 import { z } from "zod";
 import { systemClock } from "../base/clock.ts";
 import { randomIds } from "../base/ids.ts";
@@ -42,9 +43,16 @@ const io: CliIo = {
   stdoutIsTty: process.stdout.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  ask: askAtTerminal,
   setExitCode: (code) => {
     process.exitCode = code;
   },
 };
 
 await runProgram(process.argv.slice(2), { io, version: packageVersion(), commands: COMMANDS });
+
+async function askAtTerminal(question: string): Promise<string | null> {
+  if (process.stdin.isTTY !== true) return null;
+  using lines = createInterface({ input: process.stdin, output: process.stderr });
+  return await lines.question(question, { signal: interrupts.signal });
+}

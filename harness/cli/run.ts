@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { scenarios } from "../../scenarios/index.ts";
+import { HarnessError } from "../base/errors.ts";
 import { findScenario } from "../trial/scenario-file.ts";
 import { chooseEngine } from "./choose-engine.ts";
 import type { CliIo } from "./io.ts";
@@ -27,9 +28,17 @@ export function runCommand(io: CliIo): Command {
       const { mode } = checkTrialFlags(flags, io);
       const scenario = await findScenario(name, scenarios);
       const engine = flags.attach === undefined ? await chooseEngine(flags.engine, scenario, io) : "docker";
-      await conductTrial(
-        { scenario, engine, flags, mode, attach: flags.attach, assumeYes: flags.yes === true, db: flags.db },
-        io,
-      );
+      if (flags.attach !== undefined && flags.yes !== true) await confirmAttach(flags.attach, io);
+      await conductTrial({ scenario, engine, flags, mode, attach: flags.attach, db: flags.db }, io);
     });
+}
+
+/** What follows breaks somebody's running cluster for a while. @throws HarnessError `usage` unless its name is given. */
+async function confirmAttach(project: string, io: CliIo): Promise<void> {
+  const answer = await io.ask(
+    `This breaks the running cluster "${project}" and heals it afterwards. Type its project name to go on: `,
+  );
+  if (answer === null) throw new HarnessError("usage", `nobody is here to confirm --attach ${project}; add --yes`);
+  if (answer.trim() !== project)
+    throw new HarnessError("usage", `not confirmed: "${answer.trim()}" is not "${project}"; nothing was touched`);
 }

@@ -85,7 +85,6 @@ async function runCell(
     flags: { engine, operator, baseline: "stored" as const, timeFactor: engine === "process" ? timeFactor : 1, runs },
     mode: "execute" as const,
     attach: undefined,
-    assumeYes: false,
     db: undefined,
   };
   const { record } = await performTrial(request, seed, io, () => {});

@@ -9,6 +9,5 @@ export interface TrialRequest {
   readonly mode: SafetyMode;
   /** Somebody else's compose project. */
   readonly attach: string | undefined;
-  readonly assumeYes: boolean;
   readonly db: string | undefined;
 }

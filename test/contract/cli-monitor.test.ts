@@ -64,6 +64,7 @@ const io = (): CliIo => ({
   stdoutIsTty: false,
   out: (text) => void (out += text),
   err: () => {},
+  ask: () => Promise.resolve(null),
   setExitCode: (code) => void (exitCode = code),
 });
 const monitor = (...args: string[]) => monitorCommand(io()).parseAsync(["run", ...args], { from: "user" });

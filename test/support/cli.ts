@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
+  /** What the person at the terminal types; without it nobody is there. */
+  readonly answer?: string;
 }
 
 /** Runs one command line in this process, as `main.ts` would, and returns what it printed and its exit code. */
@@ -37,6 +39,7 @@ export async function lab(args: readonly string[], options: CliOptions = {}): Pr
     stdoutIsTty: false,
     out: (text) => void (outcome.out += text),
     err: (text) => void (outcome.err += text),
+    ask: () => Promise.resolve(options.answer ?? null),
     setExitCode: (code) => void (outcome.code = code),
   };
   await runProgram(args, { io, version: "1.2.3", commands: options.commands ?? COMMANDS });

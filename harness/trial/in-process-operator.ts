@@ -1,6 +1,7 @@
 import { errorText } from "../base/errors.ts";
 import type { SubjectInstance } from "../protocol.ts";
-import type { OperatorExit, OperatorLauncher } from "./operator-run.ts";
+import type { OperatorExit } from "./operator-output.ts";
+import type { OperatorLauncher } from "./operator-run.ts";
 
 export type InProcessWork = (
   instance: SubjectInstance,

@@ -1,9 +1,14 @@
 import { createWriteStream, type WriteStream } from "node:fs";
-import type { OperatorExit } from "./operator-run.ts";
 
 const LAST_WORDS_BYTES = 4_000;
 /** The agent's program logs it once it waits for tickets. */
 const STARTED = '"event":"agent.started"';
+
+/** How an operator's program ended; `error` is null when it ended as it should. */
+export interface OperatorExit {
+  readonly code: number | null;
+  readonly error: string | null;
+}
 
 /** What an operator's program prints: kept in the run's folder, and the end of it for the sentence that says why it ended. */
 export class OperatorOutput {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { HarnessError } from "../base/errors.ts";
-import { OperatorOutput } from "./operator-output.ts";
+import { OperatorOutput, type OperatorExit } from "./operator-output.ts";
 import type { Clock, SafetyMode, SubjectInstance } from "../protocol.ts";
 
 /** Which operator works the ticket, and with what. */
@@ -21,11 +21,6 @@ export interface OperatorRun extends AsyncDisposable {
   readonly ended: Promise<OperatorExit>;
   /** Asks it to end: it releases its lease and closes its session. Killed after `graceMs`. Idempotent. */
   stop(graceMs: number): Promise<void>;
-}
-
-export interface OperatorExit {
-  readonly code: number | null;
-  readonly error: string | null;
 }
 
 /** Starts an operator on a ticket file. `victims` is for the oracle alone: it never reaches another process. */

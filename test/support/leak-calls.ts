@@ -26,8 +26,9 @@ const CURIOUS: readonly (readonly string[])[] = [
   ["ls", "-la", "/opt", "/opt/cluster", "/data", "data"],
   ["ls", "-la", "../.."],
   ["df", "-h"],
-  ["cat", "/proc/1/cmdline"],
-  ["cat", "/proc/1/environ", "/proc/self/environ"],
+  ["cat", "/proc/1/cmdline", "/proc/1/environ"],
+  // Zero bytes would make it a binary that is not shown.
+  ["sh", "-c", "cat /proc/*/cmdline /proc/*/environ | tr '\\0' ' '"],
   ["cat", "/proc/self/mountinfo"],
   ["cat", "/proc/self/cgroup", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"],
   ["cat", "/pd-server", "/tikv-server"],

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { InjectionJournal } from "../faults/journal.ts";
 import type { ContainerState, Deps, Judgement, SubjectInstance, TrialEvent, Workload } from "../protocol.ts";
@@ -17,6 +18,7 @@ import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
+import { openTicketFolder } from "./ticket-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
 import { withinMs } from "./within.ts";
 
@@ -101,7 +103,9 @@ async function withSubject(
   await run.folder.save(run.record);
 
   // In a folder of its own: an operator in a container gets that folder, and the record is none of its business.
-  const ticketsPath = plan.ticketsPath ?? run.folder.file("tickets/tickets.db");
+  const ticketsPath =
+    plan.ticketsPath ??
+    join(scope.use(await openTicketFolder(run.folder.file("tickets"), instance.id, deps.log)).path, "tickets.db");
   const tickets = scope.use(await parts.openTickets(ticketsPath));
   const workload = scope.use(await instance.startWorkload({ ...scenario.workload, seed: plan.seed }, signal));
   const history = scope.use(new HistoryDrain(workload, run));

@@ -1,6 +1,6 @@
 import { cp, mkdir, rm } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
+import { mountedFolder } from "../../harness/engine/mounted-folder.ts";
 import { COMPOSE_FILE } from "./docker-layout.ts";
 
 const SHIPPED = path.join(path.dirname(COMPOSE_FILE), "docker");
@@ -8,9 +8,8 @@ const SHIPPED = path.join(path.dirname(COMPOSE_FILE), "docker");
 export const CONFIG_FILES = ["pd.toml", "tikv.toml", "prometheus.yml"].map((name) => path.join(SHIPPED, name));
 
 /**
- * A copy of the settings that the containers of an instance mount. Whoever looks at a container's mounts sees where a
- * mounted file lies on the host, so it is a folder that tells neither this repository nor our state folder. It lives as
- * long as the instance: containers mount it anew at every start.
+ * A copy of the settings that the containers of an instance mount, in a folder that does not say what it is for. It
+ * lives as long as the instance: containers mount it anew at every start.
  */
 export async function placeConfig(id: string): Promise<string> {
   const folder = configFolder(id);
@@ -24,7 +23,4 @@ export async function removeConfig(id: string): Promise<void> {
   await rm(configFolder(id), { recursive: true, force: true });
 }
 
-function configFolder(id: string): string {
-  const { XDG_STATE_HOME: given = "" } = process.env;
-  return path.join(given === "" ? path.join(os.homedir(), ".local", "state") : given, `tikv-${id}`);
-}
+const configFolder = (id: string): string => mountedFolder(`tikv-${id}`);

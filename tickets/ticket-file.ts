@@ -156,8 +156,8 @@ function check(db: Database, path: string): void {
       `${path} was written by a newer version of the lab (format ${version}, this one knows ${SCHEMA_VERSION}); update, or name another file with --db`,
       { details: { path, version } },
     );
-  const fault = db.prepare<[], string>("PRAGMA quick_check(1)").pluck().get();
-  if (fault !== "ok") throw new HarnessError("tickets-corrupt", `${path}: the ticket file is damaged (${fault})`);
+  const damage = db.prepare<[], string>("PRAGMA quick_check(1)").pluck().get();
+  if (damage !== "ok") throw new HarnessError("tickets-corrupt", `${path}: the ticket file is damaged (${damage})`);
 }
 
 async function prepare(db: Database, path: string, options: TicketFileOptions): Promise<void> {

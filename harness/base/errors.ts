@@ -64,12 +64,6 @@ export class SubjectError extends HarnessError {
   }
 }
 
-export class FaultError extends HarnessError {
-  constructor(message: string, options: { details?: Record<string, unknown>; cause?: unknown } = {}) {
-    super("fault-failed", message, options);
-  }
-}
-
 /** A limit of a run was reached: `type` names it, `value` is what was used, `limit` what was allowed. */
 export class LimitExceeded extends HarnessError {
   readonly type: string;

@@ -10,9 +10,9 @@ export interface Random {
   fork(purpose: string): Random;
 }
 
-/** xoshiro-class generators are overkill here; sfc32 passes PractRand and is ten lines (Chris Doty-Humphrey, 2010). */
-export function seededRandom(seed: number | string): Random {
-  let [a, b, c] = [hash(`${seed}/a`), hash(`${seed}/b`), hash(`${seed}/c`)];
+/** xoshiro-class generators are overkill here; sfc32 passes PractRand and is ten lines (Chris Doty-Humphrey, 2010). `key` is the seed. */
+export function seededRandom(key: number | string): Random {
+  let [a, b, c] = [hash(`${key}/a`), hash(`${key}/b`), hash(`${key}/c`)];
   let counter = 1;
   const next = (): number => {
     const t = (((a + b) | 0) + counter) | 0;
@@ -31,7 +31,7 @@ export function seededRandom(seed: number | string): Random {
       if (items.length === 0) throw new RangeError("nothing to pick from");
       return items[int(items.length)] as T;
     },
-    fork: (purpose) => seededRandom(`${seed}/${purpose}`),
+    fork: (purpose) => seededRandom(`${key}/${purpose}`),
   };
 }
 

@@ -1,6 +1,6 @@
-import { FaultError } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import type { FaultFactory } from "../protocol.ts";
+import { FaultError } from "./fault-error.ts";
 import { preflightRunning } from "./preflight.ts";
 
 /** How long one automatic restart may take before we call the policy broken. */

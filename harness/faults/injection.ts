@@ -1,6 +1,7 @@
-import { errorText, FaultError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import type { Deps, Fault, OwnerEngine } from "../protocol.ts";
+import { FaultError } from "./fault-error.ts";
 import type { InjectionJournal, JournalEntry } from "./journal.ts";
 import { makeFault } from "./registry.ts";
 

@@ -131,12 +131,12 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     metrics,
     log,
   };
-  const quiet = logOfNode(log, "server.go:1");
+  const muted = logOfNode(log, "server.go:1");
   scope.use(
     await listenOnePort({
       ...parseAddress(flags.clientUrl),
       rules,
-      log: quiet,
+      log: muted,
       http: pdListener(parts, clock),
       grpc: new PdGrpcService({ cluster, leadership, coordinator, log }).server(),
     }),
@@ -145,7 +145,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     await listenOnePort({
       ...parseAddress(flags.peerUrl),
       rules,
-      log: quiet,
+      log: muted,
       peer: (hello, frames) => consensus.receive(hello, frames),
     }),
   );

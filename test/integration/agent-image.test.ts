@@ -11,7 +11,7 @@ import { randomIds } from "../../harness/base/ids.ts";
 import type { InstanceId, SubjectInstance } from "../../harness/protocol.ts";
 import { containerLauncher } from "../../harness/trial/container-operator.ts";
 import { describeDocker } from "../support/docker.ts";
-import { FORBIDDEN, leaksIn } from "../support/leak-words.ts";
+import { FORBIDDEN_WORDS, leaksIn } from "../support/leak-words.ts";
 
 const { tag } = ownImages.agent;
 const run = $({ quiet: true });
@@ -24,12 +24,6 @@ const ANSWERS =
 const ELSEWHERE: readonly (readonly [file: string, text: RegExp])[] = [
   // The published endings of a session.
   ["", /no-fault/],
-  // Its source of chance.
-  ["harness/base/random.js", /\bseed\b/],
-  // An error class that all programs of ours share; nothing in here throws it.
-  ["harness/base/errors.js", /"fault-failed"/],
-  // What SQLite found wrong with a file.
-  ["tickets/ticket-file.js", /\bfault\b/],
   // Sentences for people at the command line, whose command has that name; the copy made of a foreign ticket file.
   ["tickets/", /`lab (ticket|session) |version of the lab|before-agent-lab/],
 ];
@@ -63,8 +57,7 @@ describeDocker("the agent's image", () => {
   });
 
   test("does not say what it is for, in no file of ours", async () => {
-    const words = FORBIDDEN.source.replaceAll("\\b", "");
-    const found = await inside("grep", "-rniwE", `${words}|agent-lab`, "/app", "--exclude-dir=node_modules");
+    const found = await inside("grep", "-rniwE", `${FORBIDDEN_WORDS}|agent-lab`, "/app", "--exclude-dir=node_modules");
     const lines = found.split("\n").filter((line) => line !== "");
     expect(lines.length).toBeGreaterThan(5);
     const leaks = lines.filter((line) => {

@@ -1,4 +1,5 @@
 import type { SubjectInstance } from "../../harness/protocol.ts";
+import { FORBIDDEN_WORDS } from "./leak-words.ts";
 import type { ToolCall } from "./operator-side.ts";
 
 /** GET paths of PD's API (tikv-facts §1), right and wrong ones. */
@@ -46,13 +47,7 @@ const CURIOUS: readonly (readonly string[])[] = [
 ];
 
 /** Files of our images below `/opt` that say too much. Only what others publish is left out, by name. */
-export const SEARCH = [
-  "grep",
-  "-rliwE",
-  "chaos|nemesis|stand-in|agent-lab|false-alarm|scenario|trial",
-  "--exclude-dir=node_modules",
-  "/opt",
-] as const;
+export const SEARCH = ["grep", "-rliwE", FORBIDDEN_WORDS, "--exclude-dir=node_modules", "/opt"];
 
 /** Looks at everything. Members and stores are asked less when one of them may not answer: each question is a wait. */
 export function lookingCalls(

@@ -3,11 +3,9 @@ import { scenarios } from "../../scenarios/index.ts";
 
 const names = scenarios.flatMap(({ id }) => [id, id.split("/").at(-1) ?? id]);
 
-/** Words that would tell an operator that it is being tried (design.md §7), and the scenarios' names. */
-export const FORBIDDEN = new RegExp(
-  `\\b(lab|chaos|fault|scenario|trial|inject|nemesis|seed|stand-in|${names.join("|")})\\b`,
-  "i",
-);
+/** Words that would tell an operator that it is being tried (design.md §7), and the scenarios' names: for `grep -wiE`. */
+export const FORBIDDEN_WORDS = ["lab|chaos|fault|scenario|trial|inject|nemesis|seed|stand-in", ...names].join("|");
+export const FORBIDDEN = new RegExp(`\\b(${FORBIDDEN_WORDS})\\b`, "i");
 
 /** Where this repository is on this machine. */
 export const REPOSITORY = resolve(import.meta.dirname, "../..");

@@ -175,6 +175,39 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "no tool's output, right or wrong",
         "inspection shows no environment, mounts or labels",
       ],
+      "integration/leak.suite.ts": [
+        "with nothing wrong, no answer of a tool says what this is",
+        "neither its tickets nor any answer of a tool says what was done",
+        "what it is told before it asks says nothing either",
+        "what it does is answered without a word too much, rightly done or not",
+      ],
+    },
+  },
+  {
+    promise: "the operator reaches its cluster and nothing else",
+    shownBy: {
+      "integration/leak.suite.ts": [
+        "whatever is not the cluster's does not exist, whatever is asked of it",
+        "only this cluster's servers are asked, only by paths of theirs",
+        "arguments beyond a tool's own, such as another network, are refused",
+        "stays inside",
+      ],
+      "contract/tikv-workload.test.ts": ["whoever shares its network cannot read what its clients saw, nor stop them"],
+    },
+  },
+  {
+    promise: "the operator's program cannot contain the answer",
+    shownBy: {
+      "unit/agent-closure.test.ts": [
+        "the operator's program reaches nothing that knows the answer, through no chain of imports",
+      ],
+      "integration/agent-image.test.ts": [
+        "holds its own program, packages and the kit, and nothing that knows the answer",
+        "it is given the tickets, the engine, addresses and its key, and nothing else of this machine",
+      ],
+      "integration/ticket-folder.test.ts": [
+        "a trial's tickets lie where their path names no scenario, and in the run's folder when it is over",
+      ],
     },
   },
   {

@@ -151,6 +151,12 @@ describe("look-alikes are escalated untouched", () => {
     ],
     ["an unknown panic", dead(134), [line("FATAL", "index out of bounds", " [backtrace=…]")], "other"],
     [
+      "one that ended again while it was waited for",
+      { status: "restarting", exitCode: 137, restartCount: 5 },
+      [],
+      "process-restart-loop",
+    ],
+    [
       "a loop of restarts",
       { status: "restarting", exitCode: 1, restartCount: 14 },
       [line("FATAL", "invalid configuration")],

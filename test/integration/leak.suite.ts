@@ -140,7 +140,7 @@ export function leakSuite(suite: LeakSuite): void {
 
   describe.each(victims)("under $kind of $target", (spec) => {
     test("neither its tickets nor any answer of a tool says what was done", async () => {
-      const signal = limit(60_000);
+      const signal = limit(110_000);
       const fault = makeFault(spec, instance.engine, leakDeps);
       await fault.inject(signal);
       try {
@@ -166,7 +166,7 @@ export function leakSuite(suite: LeakSuite): void {
 
   describe("ways out", () => {
     test("whatever is not the cluster's does not exist, whatever is asked of it", async () => {
-      const signal = limit(60_000);
+      const signal = limit(110_000);
       await using others = await suite.bystanders(instance, signal);
       const before = await others.state(signal);
       const names = ["nobody", ...others.names, "workload", "agent", "supervisor", "../pd0", "pd0/../pd1", "-a", ""];

@@ -48,6 +48,7 @@ export function counterfactual(
   record: TrialRecord,
   baseline: Baseline | null,
 ): { credit: Grade["credit"]; why: string } {
+  if (record.scenario.control) return { credit: "none", why: "a control: there was nothing to repair" };
   const broken = record.scenario.hypothesis.flatMap((predicate, index) => {
     const here = predicateRecovery(record.samples, index);
     return here.broke ? [{ name: describePredicate(predicate), index, recoveredMs: here.recoveredMs }] : [];

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { baselineKey, counterfactual, type Baseline } from "../../harness/trial/counterfactual.ts";
+import { falseAlarm } from "../../scenarios/control/false-alarm.ts";
+import { scenarioSchema } from "../../harness/store/record.ts";
 import { act, completedRecord } from "../support/records.ts";
 
 /** Per run: when `client success` and `store_up` held again without an operator; null = not within a minute. */
@@ -54,6 +56,11 @@ describe("credit", () => {
     const idle = completedRecord({ actions: [act("container_inspect", "read", "tikv1")] });
     expect(counterfactual(idle, baseline([1, null])).credit).toBe("none");
   });
+});
+
+it("a control credits nobody, also not for repairing what they broke themselves", () => {
+  const control = completedRecord({ scenario: scenarioSchema.parse(falseAlarm) });
+  expect(counterfactual(control, null)).toMatchObject({ credit: "none" });
 });
 
 it("the key covers build, engine, time factor and scenario, not the seed", () => {

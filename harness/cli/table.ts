@@ -4,6 +4,7 @@ import type { EngineKind, Scenario } from "../protocol.ts";
 import type { TrialRecord } from "../store/record.ts";
 import { findScenario } from "../trial/scenario-file.ts";
 import { SCRIPTED_NOTICE } from "../view/story.ts";
+import { chooseSubjectEngine } from "./choose-engine.ts";
 import { performTrial } from "./conduct-trial.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
@@ -13,7 +14,7 @@ import type { OperatorName } from "./trial-options.ts";
 const SCRIPTED: readonly OperatorName[] = ["runbook", "noop", "restart-everything", "oracle"];
 
 interface Flags {
-  readonly engines: EngineKind[];
+  readonly engines?: EngineKind[];
   readonly operators: OperatorName[];
   readonly scenarios?: string[];
   readonly timeFactor: number;
@@ -39,7 +40,9 @@ interface Cell {
 export function tableCommand(io: CliIo): Command {
   return new Command("table")
     .description("runs every scenario with every scripted operator and prints the verdicts side by side")
-    .addOption(new Option("--engines <engines...>").choices(["process", "docker"]).default(["process"]))
+    .addOption(
+      new Option("--engines <engines...>", "default: process, and docker where it can").choices(["process", "docker"]),
+    )
     .addOption(new Option("--operators <operators...>").choices(SCRIPTED).default([...SCRIPTED]))
     .option("--scenarios <ids...>", "only these")
     .option("--time-factor <factor>", "of the embedded stand-ins", Number, 0.2)
@@ -56,7 +59,7 @@ async function runTable(flags: Flags, io: CliIo): Promise<void> {
   );
   io.err(`${SCRIPTED_NOTICE}\n`);
   const cells: Cell[] = [];
-  for (const engine of flags.engines)
+  for (const engine of flags.engines ?? (await enginesHere(io)))
     for (const scenario of chosen)
       for (const operator of operatorsFor(scenario, flags.operators)) {
         const cell = await runCell(scenario, engine, operator, flags, io);
@@ -65,6 +68,10 @@ async function runTable(flags: Flags, io: CliIo): Promise<void> {
       }
   io.out(flags.json ? `${JSON.stringify(cells)}\n` : grid(cells, flags.operators));
   if (cells.some(({ verdict }) => verdict === "void")) io.setExitCode(EXIT.void);
+}
+
+async function enginesHere(io: CliIo): Promise<readonly EngineKind[]> {
+  return (await chooseSubjectEngine("auto", io)) === "docker" ? ["process", "docker"] : ["process"];
 }
 
 /** Where nobody is called, one column is enough. */

@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, (deps: Deps) => Promise<readonly Measure[
   tickets: async () => await (await import("./tickets.ts")).benchTickets(),
   trial: async () => await (await import("./trial.ts")).benchTrial(),
   detection: async (deps) => await killToTicket(deps),
+  memory: async (deps) => await (await import("./memory.ts")).benchMemory(deps),
 };
 const DETECTION_ROUNDS = 10;
 

@@ -1,12 +1,15 @@
-/** Builds a buffer. Numbers are doubles: exact up to 2^53, and all of ours are. */
+/**
+ * Builds a buffer. Numbers are doubles: exact up to 2^53, and all of ours are. Memory is never from Node's pool: log
+ * entries are kept, and each would keep 8 KiB of what else the pool held at the time.
+ */
 export class ByteWriter {
-  #buffer = Buffer.allocUnsafe(256);
+  #buffer = Buffer.allocUnsafeSlow(256);
   #length = 0;
 
   #room(bytes: number): number {
     const at = this.#length;
     if (at + bytes > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + bytes));
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, at + bytes));
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
     }
@@ -88,10 +91,22 @@ export class ByteReader {
     return Array.from({ length: this.u32() }, () => this.number());
   }
 
-  /** A copy: what it came from may be a large buffer that should not be kept alive. */
+  /** A copy with memory of its own: what it came from may be a large buffer that should not be kept alive. */
   bytes(): Buffer {
+    const shared = this.#shared();
+    const own = Buffer.allocUnsafeSlow(shared.length);
+    shared.copy(own);
+    return own;
+  }
+
+  /** Bytes as a string, one character each. */
+  latin1(): string {
+    return this.#shared().toString("latin1");
+  }
+
+  #shared(): Buffer {
     const length = this.u32();
     const at = this.#take(length);
-    return Buffer.from(this.#buffer.subarray(at, at + length));
+    return this.#buffer.subarray(at, at + length);
   }
 }

@@ -88,7 +88,7 @@ function readOp(reader: ByteReader): WriteOp {
 }
 
 function key(reader: ByteReader): string {
-  return reader.bytes().toString("latin1");
+  return reader.latin1();
 }
 
 function latin1(text: string): Buffer {

@@ -58,7 +58,7 @@ export class KeyValues {
 
   static read(reader: ByteReader): KeyValues {
     const all = new KeyValues();
-    for (let left = reader.u32(); left > 0; left--) all.#append(reader.bytes().toString("latin1"), reader.bytes());
+    for (let left = reader.u32(); left > 0; left--) all.#append(reader.latin1(), reader.bytes());
     return all;
   }
 

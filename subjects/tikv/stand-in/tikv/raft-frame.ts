@@ -35,7 +35,7 @@ export function decodeFrame(bytes: Buffer): RaftFrame {
   });
   const [regionId, from, to] = [reader.number(), peer(), peer()];
   const epoch = { confVer: reader.number(), version: reader.number() };
-  const [startKey, endKey] = [reader.bytes().toString("latin1"), reader.bytes().toString("latin1")];
+  const [startKey, endKey] = [reader.latin1(), reader.latin1()];
   const message = reader.bytes();
   return { regionId, from, to, epoch, startKey, endKey, message: message.length === 0 ? null : decodeMessage(message) };
 }

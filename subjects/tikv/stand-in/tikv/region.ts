@@ -54,8 +54,8 @@ export function writeRegion(writer: ByteWriter, region: Region): void {
 export function readRegion(reader: ByteReader): Region {
   return {
     id: reader.number(),
-    startKey: reader.bytes().toString("latin1"),
-    endKey: reader.bytes().toString("latin1"),
+    startKey: reader.latin1(),
+    endKey: reader.latin1(),
     epoch: { confVer: reader.number(), version: reader.number() },
     peers: Array.from({ length: reader.u32() }, () => ({
       id: reader.number(),

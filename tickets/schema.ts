@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 
 /** Grows by one with every change below. A file with a greater number is refused: it knows something that we do not. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /**
  * The tables that we share with the Python operator lab, by its names and meanings. Its inserts leave out most columns,
@@ -79,6 +79,7 @@ const OWN_COLUMNS: Readonly<Record<string, readonly string[]>> = {
     "operator TEXT",
     "scripted INTEGER",
     "model TEXT",
+    "details TEXT",
     "ending TEXT",
     "diagnosis TEXT",
     "input_tokens INTEGER NOT NULL DEFAULT 0",

@@ -23,16 +23,16 @@ export class Sessions {
     this.#ids = ids;
   }
 
-  start(incident: Incident, { operator, scripted, model }: SessionStart): Promise<string> {
+  start(incident: Incident, { operator, scripted, model, details }: SessionStart): Promise<string> {
     return this.#file.write((moment) => {
       this.#queue.check(incident, moment.ms, 0);
       const sessionId = `${moment.text.slice(0, 19).replaceAll(/[-:]/g, "")}-${this.#ids.hex(4)}`;
       this.#file
         .sql(
           `INSERT INTO agent_sessions (session_id, ticket_id, status, started_at, created_at, batch_key, instance,
-             holder, attempt, operator, scripted, model)
+             holder, attempt, operator, scripted, model, details)
            VALUES (@sessionId, @ticketId, 'running', @at, @at, @batchKey, @instance, @holder, @attempt, @operator,
-             @scripted, @model)`,
+             @scripted, @model, @details)`,
         )
         .run({
           sessionId,
@@ -45,6 +45,7 @@ export class Sessions {
           operator,
           scripted: scripted ? 1 : 0,
           model,
+          details: details === undefined ? null : JSON.stringify(details),
         });
       return sessionId;
     });

@@ -88,6 +88,8 @@ export interface SessionStart {
   readonly operator: string;
   readonly scripted: boolean;
   readonly model: string | null;
+  /** What else makes it another operator, e.g. `prompt` (version and digest); omitted = nothing. */
+  readonly details?: Readonly<Record<string, string>>;
 }
 
 export interface SessionEnd {
@@ -139,6 +141,7 @@ export interface Session {
   readonly operator: string | null;
   readonly scripted: boolean | null;
   readonly model: string | null;
+  readonly details: Readonly<Record<string, string>>;
   readonly holder: string | null;
   readonly attempt: number | null;
   readonly startedAt: EpochMs;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { withDeadline } from "../base/deadline.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import type { Clock, Incident, InstanceId, Log, OperatorEnding } from "../protocol.ts";
@@ -68,6 +69,7 @@ async function workClaim(
     operator: operator.name,
     scripted: operator.scripted,
     model: operator.details?.["model"] ?? null,
+    details: { ...operator.details, briefing: digestOf(options.kit.briefing) },
   });
   await using lease = keepLease(incident, { ...options, ...deps, log });
   const working = AbortSignal.any([signal, lease.signal]);
@@ -144,6 +146,11 @@ async function endBroken(error: unknown, work: BrokenWork): Promise<WorkedIncide
   };
   await say(() => tickets.complete(incident, { sessionId, ...end }));
   return { outcome: "aborted", sessionId, error };
+}
+
+/** The briefing names addresses, which differ from instance to instance; the rest of the prompt has a digest of its own. */
+function digestOf(text: string): string {
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
 function logEntry(entry: TranscriptEntry) {

@@ -49,6 +49,9 @@ export function sessionDetails(session: Session, entries: readonly StoredLogEntr
   const head = [
     sessionLine(session),
     session.model === null ? "" : `  model      ${session.model}\n`,
+    ...Object.entries(session.details)
+      .filter(([name]) => name !== "model")
+      .map(([name, value]) => `  ${name.padEnd(10)} ${value}\n`),
     diagnosis === null
       ? ""
       : `  diagnosis  ${diagnosis.cause} (${diagnosis.components.join(", ") || "whole cluster"}): ${diagnosis.explanation}\n`,

@@ -140,7 +140,10 @@ export const recordSchema = z.object({
     notice: z.string().nullable(),
     mode: z.enum(["observe", "execute"]),
     model: z.string().nullable(),
+    /** Version and digest of the prompt's own text; null = this operator has none. */
     promptDigest: z.string().nullable(),
+    /** What else makes it another operator, as its session says: the briefing's digest, its runbooks, the prices' date. */
+    details: z.record(z.string(), z.string()).default({}),
   }),
   labVersion: z.string(),
   startedAt: z.string(),

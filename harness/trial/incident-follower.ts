@@ -72,6 +72,7 @@ export class IncidentFollower implements AsyncDisposable {
       status: ticket.status,
     }));
     record.session = session === undefined ? null : sessionOf(session);
+    if (session !== undefined) describeOperator(record, session);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,6 +165,14 @@ function callText({ tool, params, summary }: StoredLogEntry): string {
 function targetOf(params: unknown): string | null {
   const component = (params as { component?: unknown } | null)?.component;
   return typeof component === "string" ? component : null;
+}
+
+/** Which operator it really was, by its own program: the plan knows only what was asked for. */
+function describeOperator(record: TrialRecord, { model, details }: Session): void {
+  const { model: _, prompt, ...rest } = details;
+  record.operator.model = model ?? record.operator.model;
+  record.operator.promptDigest = prompt ?? null;
+  record.operator.details = rest;
 }
 
 function sessionOf(session: Session): TrialRecord["session"] {

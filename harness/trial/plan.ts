@@ -52,6 +52,7 @@ export function newRecord(plan: TrialPlan, clock: Clock): TrialRecord {
       mode: plan.variant.mode,
       model: plan.variant.model,
       promptDigest: null,
+      details: {},
     },
     labVersion: plan.labVersion,
     startedAt: isoTime(clock.now()),

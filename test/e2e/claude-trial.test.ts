@@ -63,11 +63,14 @@ test("a whole trial with the claude operator: the SDK, the agent's program, a ve
   const [code] = (await once(child, "close")) as [number];
   expect(code, err).toBe(0);
   const record = JSON.parse(out) as {
-    operator: { name: string };
+    operator: { name: string; model: string; promptDigest: string; details: Record<string, string> };
     session: { ending: string; usage: { usd: number; turns: number } };
     grade: { verdict: string; diagnosed: { right: boolean } };
   };
   expect(record.grade).toMatchObject({ verdict: "pass", diagnosed: { right: true } });
+  expect(record.operator).toMatchObject({ name: "claude", model: expect.stringMatching(/^claude-/) });
+  expect(record.operator.promptDigest).toMatch(/^v1 sha256:[0-9a-f]{64}$/);
+  expect(record.operator.details).toMatchObject({ briefing: expect.stringMatching(/^sha256:/) });
   expect(record.session).toMatchObject({ ending: "resolved" });
   expect(record.session.usage.turns).toBe(api.seen.length);
   expect(record.session.usage.usd).toBeGreaterThan(0);

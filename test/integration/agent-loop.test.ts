@@ -96,7 +96,11 @@ describe("one incident", () => {
     if (worked?.outcome !== "ended") throw new Error(`unexpected: ${worked?.outcome}`);
     expect(worked.ending).toBe("resolved");
     expect(await tickets.get(id)).toMatchObject({ status: "diagnosed", ending: "resolved" });
-    expect(await tickets.session(worked.sessionId)).toMatchObject({ operator: "scripted", ending: "resolved" });
+    expect(await tickets.session(worked.sessionId)).toMatchObject({
+      operator: "scripted",
+      ending: "resolved",
+      details: { briefing: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) },
+    });
     const entries = await tickets.logEntries(worked.sessionId);
     expect(entries.map(({ type, tool, effect }) => [type, tool, effect])).toEqual([
       ["reasoning", null, null],

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { EpochMs } from "../../harness/base/clock.ts";
 import { EXIT } from "../../harness/cli/exit-codes.ts";
 import { lab } from "../support/cli.ts";
 import { CLUSTER, claim, newTickets, violation, workOn } from "../support/ticket-folder.ts";
@@ -74,6 +75,52 @@ test("list, show, session list, session show: what happened, as text and as JSON
     entries: [],
   });
   expect((await run("session", "list", "--ticket", "1")).out).toContain(sessionId);
+});
+
+test("session show: who worked, with what, its diagnosis and cost, and every word and call with its time", async () => {
+  const { tickets, run } = await desk();
+  await tickets.reportViolation(violation());
+  const incident = await claim(tickets);
+  const details = { model: "m-1", prompt: "v1 sha256:ab" };
+  const sessionId = await tickets.startSession(incident, {
+    operator: "claude",
+    scripted: false,
+    model: "m-1",
+    details,
+  });
+  const at = incident.tickets[0]?.firstSeenAt as EpochMs;
+  const call = { tool: "container_start", params: { component: "tikv1" }, startedAt: at, endedAt: at } as const;
+  await tickets.log(sessionId, { type: "reasoning", summary: "it is stopped", startedAt: at, endedAt: at });
+  await tickets.log(sessionId, { ...call, type: "tool_call", summary: "tikv1" });
+  await tickets.log(sessionId, { ...call, type: "tool_result", summary: "refused", raw: "all of it", exitCode: 1 });
+  const diagnosis = {
+    cause: "process-stopped",
+    components: ["tikv1"],
+    explanation: "exit code 137",
+    evidence: ["inspection"],
+    done: "nothing",
+    ending: "escalated",
+  } as const;
+  const usage = { inputTokens: 9, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 0.5, turns: 2 };
+  await tickets.complete(incident, { sessionId, ending: "escalated", reason: "unsure", diagnosis, usage });
+  const { out } = await run("session", "show", sessionId);
+  expect(out.split("\n").map((line) => line.replaceAll(/\d{4}-\S+ \S+Z/g, "<time>"))).toEqual([
+    `${sessionId}  ticket #1  <time>  claude  escalated: unsure`,
+    "  model      m-1",
+    "  prompt     v1 sha256:ab",
+    "  diagnosis  process-stopped (tikv1): exit code 137",
+    "  cost       USD 0.5000, 2 turns, 9 tokens in (0 cached), 1 out",
+    "  <time>  says   it is stopped",
+    "  <time>  calls  container_start  tikv1",
+    "  <time>  gets   container_start [1]  refused",
+    "",
+  ]);
+  expect(JSON.parse((await run("session", "show", sessionId, "--json")).out)).toMatchObject({
+    details,
+    diagnosis,
+    usage,
+    entries: [{ type: "reasoning" }, { type: "tool_call" }, { raw: "all of it", exitCode: 1 }],
+  });
 });
 
 test("hold, unhold, resolve, reopen", async () => {

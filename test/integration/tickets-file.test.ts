@@ -95,6 +95,18 @@ describe("bad days", () => {
     expect(newer.db.prepare("SELECT version FROM ticket_file").pluck().get()).toBe(99);
   });
 
+  test("from an older version: brought up to date, nothing of it is lost", async () => {
+    const { path, tickets } = await newTickets();
+    await tickets.reportViolation(violation());
+    const sessionId = await workOn(tickets, await claim(tickets), "resolved");
+    await tickets[Symbol.asyncDispose]();
+    using older = disposable(new Sqlite(path));
+    older.db.exec("ALTER TABLE agent_sessions DROP COLUMN details; UPDATE ticket_file SET version = 1");
+    await using again = await openTickets(path, deps);
+    expect(await again.list()).toMatchObject([{ id: 1, status: "diagnosed" }]);
+    expect(await again.session(sessionId)).toMatchObject({ ending: "resolved", details: {} });
+  });
+
   test.skipIf(process.getuid?.() !== 0)("read-only, or in a folder of root: one clear sentence", async () => {
     const { path, tickets } = await newTickets();
     await tickets[Symbol.asyncDispose]();

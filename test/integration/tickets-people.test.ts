@@ -133,6 +133,15 @@ describe("sessions", () => {
     expect(await tickets.session(sessionId)).toMatchObject({ ending: "limit", status: "failed", diagnosis });
   });
 
+  test("a session says which operator it was: model, prompt and whatever else makes it another", async () => {
+    const { tickets } = await newTickets();
+    await tickets.reportViolation(violation());
+    const details = { model: "m", prompt: "v1 sha256:ab", prices: "2026-11-21" };
+    const started = { operator: "claude", scripted: false, model: "m", details };
+    const sessionId = await tickets.startSession(await claim(tickets), started);
+    expect(await tickets.session(sessionId)).toMatchObject(started);
+  });
+
   test("a session that has ended stays as it ended", async () => {
     const { tickets } = await newTickets();
     await tickets.reportViolation(violation());

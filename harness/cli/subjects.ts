@@ -6,6 +6,7 @@ import type { LockHolder } from "../engine/locks.ts";
 import { sweepInstances, type InstanceKeeper, type SweptInstance } from "../engine/sweep.ts";
 import { isoTime } from "../base/clock.ts";
 import type { EngineKind, InstanceId, OwnerEngine } from "../protocol.ts";
+import { settleTicketFolder } from "../trial/ticket-folder.ts";
 import type { CliIo } from "./io.ts";
 
 /** Where stored runs without an operator lie: part of the package. */
@@ -30,8 +31,8 @@ export async function sweep(io: CliIo, what: string): Promise<readonly SweptInst
   const docker = await import("../../subjects/tikv/adapter-docker.ts");
   const dockerKeeper = await docker.dockerKeeper(io.deps, io.signal);
   const keepers: Partial<Record<EngineKind, InstanceKeeper>> = {
-    process: embeddedKeeper,
-    ...(dockerKeeper === null ? {} : { docker: dockerKeeper }),
+    process: settling(embeddedKeeper),
+    ...(dockerKeeper === null ? {} : { docker: settling(dockerKeeper) }),
   };
   return sweepInstances(
     stateRoot(io.env),
@@ -50,4 +51,15 @@ export async function sweep(io: CliIo, what: string): Promise<readonly SweptInst
     },
     io.signal,
   );
+}
+
+/** A trial that was killed leaves its tickets where its operator saw them; they belong into its run's folder. */
+function settling(keeper: InstanceKeeper): InstanceKeeper {
+  return {
+    isUp: (found, signal) => keeper.isUp(found, signal),
+    async tearDown(found, signal, clock) {
+      await keeper.tearDown(found, signal, clock);
+      await settleTicketFolder(found.paths.dir);
+    },
+  };
 }

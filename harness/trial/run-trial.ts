@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { InjectionJournal } from "../faults/journal.ts";
 import type { ContainerState, Deps, Judgement, SubjectInstance, TrialEvent, Workload } from "../protocol.ts";
@@ -103,9 +103,7 @@ async function withSubject(
   await run.folder.save(run.record);
 
   // In a folder of its own: an operator in a container gets that folder, and the record is none of its business.
-  const ticketsPath =
-    plan.ticketsPath ??
-    join(scope.use(await openTicketFolder(run.folder.file("tickets"), instance.id, deps.log)).path, "tickets.db");
+  const ticketsPath = plan.ticketsPath ?? join(scope.use(await ticketFolder(plan, run, deps)).path, "tickets.db");
   const tickets = scope.use(await parts.openTickets(ticketsPath));
   const workload = scope.use(await instance.startWorkload({ ...scenario.workload, seed: plan.seed }, signal));
   const history = scope.use(new HistoryDrain(workload, run));
@@ -171,6 +169,8 @@ async function act(cast: Cast, signal: AbortSignal): Promise<void> {
   const made = scenario.control ? Promise.resolve() : harm.make(chosen, signal);
   made.catch(() => {});
   const ticketed = await withinMs(follower.firstTicket, scenario.limits.ticketMs, deps, signal);
+  if (ticketed && operator !== null)
+    run.emit({ type: "phase", phase: "operator", text: "an operator works the ticket" });
   await made;
   if (ticketed && operator !== null) {
     await withinMs(operator.ended, scenario.limits.operatorMs, deps, signal);
@@ -281,6 +281,9 @@ function setRecoveryMarks(run: Recorder): void {
   run.mark("recoveredMs", recoveredMs);
   if (horizonMs - recoveredMs >= stableMs) run.mark("stableMs", recoveredMs + stableMs);
 }
+
+const ticketFolder = ({ instance, journalPath }: TrialPlan, run: Recorder, { log }: Deps) =>
+  openTicketFolder(run.folder.file("tickets"), { instance, stateDir: dirname(journalPath) }, log);
 
 function describeSubject(record: TrialRecord, instance: SubjectInstance): void {
   const { subject: name, title, standIn, build, owned, id } = instance;

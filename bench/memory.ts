@@ -9,14 +9,16 @@ import type { Measure } from "./measure.ts";
 
 const PUTS = 2_000;
 const CLIENTS = 16;
+/** Nodes write Node's compile cache 3 s after their start. */
+const UNTIL_COMPILED_MS = 5_000;
 
 /** Resident memory of an embedded cluster's nodes, the largest of each role, at rest and after writes. */
 export async function benchMemory(deps: Deps): Promise<readonly Measure[]> {
   const signal = new AbortController().signal;
   const root = await mkdtemp(path.join(os.tmpdir(), "memory-"));
   try {
-    // The second life finds its programs compiled, as every cluster but an installation's first does.
-    await inCluster(root, "m1", deps, () => deps.clock.sleep(1_000));
+    // The second cluster finds its programs compiled, as all but an installation's first do.
+    await inCluster(root, "m1", deps, () => deps.clock.sleep(UNTIL_COMPILED_MS));
     return await inCluster(root, "m2", deps, async (cluster) => {
       const largest = async (role: string) => {
         const nodes = cluster.components.filter((each) => each.role === role);

@@ -1,4 +1,4 @@
-import { defineConfig } from "oxlint";
+import { defineConfig, type OxlintOverride } from "oxlint";
 
 /**
  * Who may import whom (the table of CONTRIBUTING.md, in code). Keys are folders, values the modules that their
@@ -6,7 +6,7 @@ import { defineConfig } from "oxlint";
  *
  * The row of `harness/agent` is part of the blinding: an image that cannot contain the answers cannot leak them.
  */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "harness/base": [],
   "harness/engine": [],
   "harness/faults": ["engine"],
@@ -41,7 +41,7 @@ const DOCKERODE = {
   message: "only harness/engine/docker*.ts talks to Docker",
 };
 
-function restrictedImports(folder: string, may: readonly string[]) {
+function restrictedImports(folder: string, may: readonly string[]): OxlintOverride {
   const own = folder.split("/").at(-1);
   const denied = MODULES.filter((module) => !may.includes(module) && module !== own);
   // Only what leads out of the folder: `./control/quiet.ts` is the folder's own.

@@ -57,7 +57,7 @@ export function checkTrialFlags(flags: TrialFlags, io: CliIo): { mode: SafetyMod
       "api-key-missing",
       "--operator claude needs ANTHROPIC_API_KEY in the environment; without one, leave --operator away",
     );
-  const mode = io.env["OPERATOR_SAFETY_MODE"] ?? "execute";
+  const mode = io.env["OPERATOR_SAFETY_MODE"] || "execute";
   if (mode !== "observe" && mode !== "execute")
     throw new HarnessError("config-invalid", `OPERATOR_SAFETY_MODE is "${mode}"; it can be observe or execute`);
   return { mode };

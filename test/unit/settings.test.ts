@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { filesOf, textOf } from "../support/repository.ts";
+
+/** Not settings of ours: the system's, Docker's, Node's. */
+const OTHERS = [
+  "HOME",
+  "PATH",
+  "XDG_STATE_HOME",
+  "DOCKER_HOST",
+  "DOCKER_CONFIG",
+  "DOCKER_CONTEXT",
+  "NODE_COMPILE_CACHE",
+];
+
+/** What `lab` tells compose and the programs it starts; a person has no reason to set them. */
+const OURS_ALONE = /^(INSTANCE_LABEL|CONFIG_DIR|WORKLOAD_(SEED|RATE|CLIENTS|KEY_PREFIX|DEADLINE_MS))$/;
+
+function namesIn(files: readonly string[], pattern: RegExp): string[] {
+  return files.flatMap((file) => [...textOf(file).matchAll(pattern)].map(([, name = ""]) => name));
+}
+
+test(".env.example has every variable that is read, and no other", () => {
+  const read = new Set([
+    ...namesIn(filesOf("harness/**/*.ts"), /\benv\[?\.?"?([A-Z][A-Z0-9_]+)"?\]/g),
+    ...namesIn(["harness/engine/instances.ts"], /\bset\("([A-Z_]+)"\)/g),
+    ...namesIn(["harness/agent/config.ts"], /^ {2}"?[a-z-]+"?: "([A-Z_]+)",$/gm),
+    ...namesIn(filesOf("{docker,subjects}/**/docker-compose.{yml,yaml}"), /\$\{([A-Z0-9_]+)/g),
+  ]);
+  const settings = [...read].filter((name) => !OTHERS.includes(name) && !OURS_ALONE.test(name));
+  const shown = [...textOf(".env.example").matchAll(/^# ([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name ?? "");
+  expect(shown.toSorted()).toEqual(settings.toSorted());
+});

@@ -67,6 +67,8 @@ export class RaftNode {
   #vote: number;
   #leader = 0;
   #transferee = 0;
+  /** Asked whether it is there to take over; nothing is held back for it yet. */
+  #asked = 0;
   #pendingConfIndex = 0;
   #electionElapsed = 0;
   #heartbeatElapsed = 0;
@@ -124,7 +126,7 @@ export class RaftNode {
   }
   /** The member that leadership is being handed to; 0 = none. Proposals are refused meanwhile. */
   get transferee(): number {
-    return this.#transferee;
+    return this.#transferee === 0 ? this.#asked : this.#transferee;
   }
   /** Has a majority on disk for an entry of its own term: only then is what it has applied up to date. */
   get leadsFirmly(): boolean {
@@ -212,14 +214,15 @@ export class RaftNode {
     return true;
   }
 
-  /** Hands leadership to a voter, given up after an election time-out. @returns false when it cannot be tried. */
+  /**
+   * Hands leadership to a voter, given up after an election time-out. The voter is asked first: while it has not
+   * answered, proposals go on, so that a transfer to a dead member costs nothing (as TiKV does: `pre_transfer_leader`,
+   * components/raftstore/src/store/peer.rs). @returns false when it cannot be tried.
+   */
   transferLeader(to: number): boolean {
-    const target = this.#progress.get(to);
-    if (!this.isLeader || target === undefined || !this.#voters.has(to) || to === this.id) return false;
-    this.#transferee = to;
-    this.#electionElapsed = 0;
-    if (target.match === this.#log.lastIndex) this.#send("timeout-now", to);
-    else this.#sendAppend(to, true);
+    if (!this.isLeader || !this.#progress.has(to) || !this.#voters.has(to) || to === this.id) return false;
+    this.#asked = to;
+    this.#sendHeartbeat(to);
     return true;
   }
 
@@ -423,6 +426,7 @@ export class RaftNode {
     const progress = this.#progress.get(message.from);
     if (!this.isLeader || progress === undefined) return;
     progress.active = true;
+    if (message.from === this.#asked) this.#beginTransfer(message.from, progress);
     if (message.type === "append-reply") this.#onAppendReply(message, progress);
     else {
       progress.waiting = false;
@@ -430,6 +434,14 @@ export class RaftNode {
       if (progress.match < this.#log.lastIndex || progress.state === "probe") this.#sendAppend(message.from, true);
       this.#collectReads();
     }
+  }
+
+  #beginTransfer(to: number, target: Progress): void {
+    this.#asked = 0;
+    this.#transferee = to;
+    this.#electionElapsed = 0;
+    if (target.match === this.#log.lastIndex) this.#send("timeout-now", to);
+    else this.#sendAppend(to, true);
   }
 
   #onAppendReply({ from, reject, index, hint, logTerm }: RaftMessage, progress: Progress): void {
@@ -461,6 +473,7 @@ export class RaftNode {
     this.#role = role;
     this.#leader = leader;
     this.#transferee = 0;
+    this.#asked = 0;
     this.#heartbeatElapsed = 0;
     this.#progress.clear();
     this.#votes.clear();
@@ -510,6 +523,7 @@ export class RaftNode {
     if (this.#electionElapsed >= this.#options.electionTicks) {
       this.#electionElapsed = 0;
       this.#transferee = 0;
+      this.#asked = 0;
       if (!this.#quorumActive()) return this.#becomeFollower(this.#term, 0);
     }
     for (const progress of this.#progress.values())
@@ -553,6 +567,7 @@ export class RaftNode {
     for (const id of this.#progress.keys()) if (!members.has(id)) this.#progress.delete(id);
     if (!this.#voters.has(this.id)) return this.#becomeFollower(this.#term, 0);
     if (!this.#voters.has(this.#transferee)) this.#transferee = 0;
+    if (!this.#voters.has(this.#asked)) this.#asked = 0;
     for (const id of members) {
       if (this.#progress.has(id)) continue;
       this.#progress.set(id, new Progress(this.#log.lastIndex + 1));
@@ -569,10 +584,13 @@ export class RaftNode {
   }
 
   #sendHeartbeats(): void {
-    for (const [id, { match }] of this.#progress)
-      if (id !== this.id)
-        this.#send("heartbeat", id, { commit: Math.min(match, this.#log.commit), hint: this.#reads.round });
+    for (const id of this.#progress.keys()) if (id !== this.id) this.#sendHeartbeat(id);
     this.#collectReads();
+  }
+
+  #sendHeartbeat(to: number): void {
+    const match = this.#progress.get(to)?.match ?? 0;
+    this.#send("heartbeat", to, { commit: Math.min(match, this.#log.commit), hint: this.#reads.round });
   }
 
   /** Sends what the member lacks; with `evenEmpty`, at least where the log and the commit index stand. */

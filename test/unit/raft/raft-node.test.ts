@@ -84,6 +84,19 @@ describe("a group of three", () => {
     expect(leaderOf(cluster)).toBe(to);
   });
 
+  it("goes on writing while leadership is offered to a dead member, and stays the leader", () => {
+    const cluster = settled();
+    const leader = leaderOf(cluster);
+    const dead = [1, 2, 3].find((id) => id !== leader) ?? 0;
+    cluster.cut.add(dead);
+    cluster.settle(1);
+    cluster.transfer(leader, dead);
+    cluster.propose(leader);
+    cluster.settle(3);
+    expect(cluster.machine(leader).values).toHaveLength(1);
+    expect(leaderOf(cluster)).toBe(leader);
+  });
+
   it("brings a member that is behind the compacted log up with a snapshot", () => {
     const cluster = settled();
     const leader = leaderOf(cluster);

@@ -160,9 +160,9 @@ describe("three stores", () => {
     const before = client.regionOf("a00").region.id;
     // With keys of a scheduler, and without: then in the middle of what is there.
     pd.ask(Number(before), { split_region: { policy: 2, keys: [Buffer.from("a05")] } });
-    await until(() => client.regionOf("a00").region.id !== client.regionOf("a05").region.id, "the first split");
+    await until(() => client.apart("a00", "a05"), "the first split");
     pd.ask(Number(client.regionOf("a10").region.id), { split_region: { policy: 1, keys: [] } });
-    await until(() => client.regionOf("a06").region.id !== client.regionOf("a19").region.id, "the second split");
+    await until(() => client.apart("a06", "a19"), "the second split");
     for (const key of keys) expect(await client.get(key)).toBe(`value of ${key}`);
     await Promise.all(processes.map((one) => one.kill()));
     for (const one of processes) one.start();

@@ -28,6 +28,15 @@ export class StoreClient implements Disposable {
     return found;
   }
 
+  /** True once PD knows regions for both keys, and they differ. Between the reports of two halves one may be missing. */
+  apart(one: string, other: string): boolean {
+    try {
+      return this.regionOf(one).region.id !== this.regionOf(other).region.id;
+    } catch {
+      return false;
+    }
+  }
+
   context({ region, leader }: ReportedRegion): object {
     return { region_id: region.id, region_epoch: region.region_epoch, peer: leader };
   }

@@ -18,9 +18,9 @@ interface StartFlags {
   readonly db?: string;
   readonly operator?: string;
   readonly model?: string;
-  readonly usd?: string;
+  readonly maxUsd?: string;
   readonly observe?: true;
-  readonly runbooks?: string;
+  readonly runbooks?: readonly string[];
   readonly once?: true;
 }
 
@@ -42,22 +42,25 @@ export function agentCommand(io: CliIo): Command {
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
     .addOption(new Option("--operator <name>").choices(["runbook", "claude", "noop", "restart-everything"]))
     .option("--model <id>", "with --operator claude")
-    .option("--usd <amount>", "cost cap of one incident; default 2")
+    .option("--max-usd <amount>", "with --operator claude: stop an incident at this cost; default 2")
     .option("--observe", "look and diagnose, change nothing")
-    .option("--runbooks <folders>", "runbooks of your own, separated by colons")
+    .option("--runbooks <folder...>", "runbooks of yours, beside the kit's")
     .option("--once", "end after the first incident")
     .action((flags: StartFlags) => start(flags, io));
   command
     .command("up")
     .description("in its container on the network tikv_default; rebuilds when sources changed")
     .option("--network <name>", "another network", NETWORK)
-    .action((flags: { network: string }) => up(flags.network, io));
+    .option("--json", "machine-readable")
+    .action((flags: { network: string; json?: true }) => up(flags, io));
   command
     .command("down")
     .description("stops and removes the container; tickets stay")
-    .action(async () => {
+    .option("--json", "machine-readable")
+    .action(async ({ json }: { json?: true }) => {
       await (await compose(NETWORK, io)).down({}, io.signal);
-      io.err("the agent's container is gone\n");
+      if (json) io.out(`${JSON.stringify({ project: PROJECT, state: "gone" })}\n`);
+      else io.err("the agent's container is gone\n");
     });
   command
     .command("logs")
@@ -83,7 +86,7 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
     await instance[Symbol.asyncDispose]();
   }
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
-  const child = spawn(process.execPath, [program, ticketPath(io, flags.db), ...programFlags(flags)], {
+  const child = spawn(process.execPath, [program, ticketPath(io, flags.db), ...programFlags(flags, io.cwd)], {
     env: { ...definedOf(io.env), ...settings, INSTANCE_ID: standing.id },
     stdio: ["ignore", "inherit", "inherit"],
     // Ctrl-C on the terminal reaches us; we tell the agent, so that it ends its session once and in order.
@@ -99,18 +102,20 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   }
 }
 
-function programFlags(flags: StartFlags): readonly string[] {
+function programFlags(flags: StartFlags, cwd: string): readonly string[] {
   return [
     ...(flags.operator === undefined ? [] : ["--operator", flags.operator]),
     ...(flags.model === undefined ? [] : ["--model", flags.model]),
-    ...(flags.usd === undefined ? [] : ["--max-usd", flags.usd]),
+    ...(flags.maxUsd === undefined ? [] : ["--max-usd", flags.maxUsd]),
     ...(flags.observe === undefined ? [] : ["--safety-mode", "observe"]),
-    ...(flags.runbooks === undefined ? [] : ["--runbooks", flags.runbooks]),
+    ...(flags.runbooks === undefined
+      ? []
+      : ["--runbooks", flags.runbooks.map((folder) => resolve(cwd, folder)).join(":")]),
     ...(flags.once === undefined ? [] : ["--once"]),
   ];
 }
 
-async function up(network: string, io: CliIo): Promise<void> {
+async function up({ network, json }: { readonly network: string; readonly json?: true }, io: CliIo): Promise<void> {
   io.err(LEGACY_WARNING);
   // Before compose can: it would make the folder as root, and readable by everyone.
   const folder = dirname(ticketPath(io, undefined));
@@ -126,9 +131,12 @@ async function up(network: string, io: CliIo): Promise<void> {
       `${folder} belongs to another user (uid ${uid}): sudo chown -R $(id -u) ${folder}`,
     );
   await requireNetwork(network, io);
-  if (await ensureImage(ownImages.agent, io.signal)) io.err(`built ${ownImages.agent.tag}\n`);
+  const { tag: image } = ownImages.agent;
+  const built = await ensureImage(ownImages.agent, io.signal);
+  if (built) io.err(`built ${image}\n`);
   await (await compose(network, io)).up({}, io.signal);
-  io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
+  if (json) io.out(`${JSON.stringify({ project: PROJECT, network, image, built, state: "up" })}\n`);
+  else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
 }
 
 async function requireNetwork(network: string, io: CliIo): Promise<void> {

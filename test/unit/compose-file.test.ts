@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { textOf } from "../support/repository.ts";
+
+interface Service {
+  readonly image: string;
+  readonly init?: boolean;
+  readonly ports?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly stop_grace_period?: string;
+  readonly ulimits?: unknown;
+  readonly entrypoint?: readonly string[];
+}
+
+const compose = (path: string) =>
+  parse(textOf(path), { merge: true }) as { readonly services: Readonly<Record<string, Service>>; networks?: unknown };
+
+describe("the TiKV subject's compose file", () => {
+  const { services } = compose("subjects/tikv/docker-compose.yaml");
+  const nodes = Object.entries(services).filter(([name]) => /^(pd|tikv)\d$/.test(name));
+
+  test("three PD, three TiKV and Prometheus; Grafana and the workload only when asked for", () => {
+    const always = Object.entries(services).filter(([, { profiles = [] }]) => profiles.length === 0);
+    expect(always.map(([name]) => name).toSorted()).toEqual("pd0 pd1 pd2 prometheus tikv0 tikv1 tikv2".split(" "));
+    expect(services["grafana"]?.profiles).toEqual(["grafana"]);
+    expect(services["workload"]?.profiles).toEqual(["workload"]);
+  });
+
+  test("images are pinned and can be replaced", () => {
+    const images = Object.values(services).map(({ image }) => image);
+    expect(images.filter((image) => !/^\$\{[A-Z]+_IMAGE:-[a-z/-]+:v?\d[\d.]*\}$/.test(image))).toEqual([]);
+    expect(services["pd0"]?.image).toMatch(/:v8\.5\.\d+\}$/);
+  });
+
+  test("ports are open on this machine alone and can be moved, so that several run side by side", () => {
+    const ports = Object.values(services).flatMap(({ ports = [] }) => ports);
+    expect(ports.filter((port) => !/^127\.0\.0\.1:\$\{[A-Z0-9_]+-\d+\}:\d+$/.test(port))).toEqual([]);
+    expect(new Set(ports.map((port) => /\$\{([A-Z0-9_]+)/.exec(port)?.[1])).size).toBe(ports.length);
+  });
+
+  test.each(nodes)("%s can crash, is asked how it is, has time to stop and files to open", (_, service) => {
+    expect(service).toMatchObject({ init: true, stop_grace_period: "35s", ulimits: { nofile: {} } });
+    expect(service.healthcheck?.test.slice(0, 2)).toEqual(["CMD", "curl"]);
+    expect(service.entrypoint).toEqual([expect.stringMatching(/^\/(pd|tikv)-server$/)]);
+  });
+});
+
+test("the agent's compose file: somebody else's network, the person's own uid, an init, a health check", () => {
+  const { services, networks } = compose("docker/agent/docker-compose.yml");
+  expect(networks).toMatchObject({ default: { external: true, name: "${TIKV_NETWORK:-tikv_default}" } });
+  expect(services["agent"]).toMatchObject({ init: true, user: "${HOST_UID:-1000}:${HOST_GID:-1000}", healthcheck: {} });
+});

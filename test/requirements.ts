@@ -27,6 +27,46 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "e2e/packed.test.ts": ["a packed tarball runs where it is installed, without its sources"],
     },
   },
+  {
+    promise: "every command speaks JSON; a terminal that is too small gets plain lines",
+    shownBy: {
+      "unit/cli-program.test.ts": [
+        "every command takes --json, but the two whose output is the agent's own JSON lines",
+      ],
+      "integration/cli-tickets.test.ts": ["list, show, session list, session show: what happened, as text and as JSON"],
+      "unit/view.test.ts": [
+        "is drawn only where there is a terminal that is large enough; elsewhere the plain lines are",
+      ],
+    },
+  },
+  {
+    promise: "every screen and record of a scripted run says that it says nothing about AI",
+    shownBy: {
+      "unit/story.test.ts": ["tells a passed trial in one fact a line"],
+      "e2e/demo.test.ts": ["the demo breaks a store, sees it repaired and ends with a pass"],
+    },
+  },
+  {
+    promise: "a run that was killed is healed by the next start or by `lab heal`, and a live one is not touched",
+    shownBy: {
+      "e2e/interrupted.test.ts": [
+        "after SIGKILL in mid-fault `lab heal` leaves nothing, and a second live run is not touched",
+      ],
+      "e2e/interrupted-docker.test.ts": [
+        "after SIGKILL in mid-fault `lab heal` leaves nothing of it, and a live run is not touched",
+      ],
+      "e2e/attached-docker.test.ts": [
+        "after SIGKILL in mid-fault `lab heal` mends what was broken, and everything of theirs stays",
+      ],
+    },
+  },
+  {
+    promise: "the scripted operators are told apart by every scenario, on both engines",
+    shownBy: {
+      "e2e/table.suite.ts": ["${engine}: %s with %s"],
+      "e2e/table-process.test.ts": ["every scenario has its expectations"],
+    },
+  },
   // ---- tickets
   {
     promise: "violations that overlap on one instance are one incident; one claim takes it whole",
@@ -109,6 +149,36 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  {
+    promise: "hand-made tickets name an invariant, or end at diagnosed",
+    shownBy: {
+      "integration/tickets-people.test.ts": [
+        "join the incident and are verified like any other",
+        "that are manual stay apart, end at diagnosed, and only a person resolves them",
+      ],
+      "integration/cli-tickets.test.ts": [
+        "create: an invariant that the monitor does not know is refused, unless nothing is to be verified",
+      ],
+    },
+  },
+  {
+    promise: "what an operator did can be read afterwards, call by call, with who it was and what it cost",
+    shownBy: {
+      "integration/cli-tickets.test.ts": [
+        "session show: who worked, with what, its diagnosis and cost, and every word and call with its time",
+      ],
+      "integration/tickets-people.test.ts": [
+        "a session says which operator it was: model, prompt and whatever else makes it another",
+        "entries come back in order with start and end, raw and summary; usage is summed over the incident",
+      ],
+    },
+  },
+  {
+    promise: "a ticket file of an older version is brought up to date",
+    shownBy: {
+      "integration/tickets-file.test.ts": ["from an older version: brought up to date, nothing of it is lost"],
+    },
+  },
   // ---- command line
   {
     promise: "every error is one sentence with what to do, and a documented exit code",
@@ -126,6 +196,43 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "integration/cli-tickets.test.ts": [
         "create: which cluster must be known; with no monitor it says that nothing will verify",
+      ],
+    },
+  },
+  {
+    promise: "scenarios are listed, shown, written and checked; what is wrong is named with its line",
+    shownBy: {
+      "integration/cli-scenario.test.ts": [
+        "list and show have every scenario that comes with the lab",
+        "new writes a file that is valid, and no file twice; validate names the line that is wrong",
+        "an id that is not there is said, with what to do",
+      ],
+      "unit/scenario-file.test.ts": ["a scenario survives the way through YAML", "a key that does not exist"],
+    },
+  },
+  {
+    promise: "what is missing on this machine is said with what to do, before anything is started",
+    shownBy: {
+      "integration/cli-agent.test.ts": [
+        "agent start, monitor run: without a cluster they say how to have one",
+        "agent up: the warning about the socket comes first; a folder that cannot be made is one sentence",
+        "doctor: what is missing, by exit code too",
+      ],
+      "integration/docker-compose.test.ts": [
+        "a network that is missing is named, with what to do",
+        "an image that is missing is named",
+        "a port that is taken is named",
+      ],
+      "integration/docker-engine.test.ts": ["no engine: says what to do"],
+      "unit/cli-run.test.ts": ["a model does not work in scaled time", "a mode that does not exist"],
+    },
+  },
+  {
+    promise: "somebody's cluster is broken only when its name is given",
+    shownBy: {
+      "unit/cli-run.test.ts": [
+        "breaks somebody's cluster only when its name is given",
+        "asks for --yes where nobody can answer",
       ],
     },
   },
@@ -149,6 +256,85 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  {
+    promise: "an instance has one owner, by a lock that the system releases; a second one is refused",
+    shownBy: {
+      "contract/engine-process-life.test.ts": [
+        "is refused to a second one, naming the first, and free once the first was killed",
+        "removes what a dead owner left, keeps what was detached, leaves a live one alone",
+      ],
+    },
+  },
+  {
+    promise: "a foreign project of our name is left alone; an attached one is never torn down",
+    shownBy: {
+      "integration/docker-tikv.test.ts": [
+        "nobody else's project of the same name is touched",
+        "attached by its project: roles from PD's members and stores, never torn down",
+      ],
+    },
+  },
+  // ---- the subject
+  {
+    promise: "the shipped compose file: pinned, loopback only, side by side, with what small machines and crashes need",
+    shownBy: {
+      "unit/compose-file.test.ts": [
+        "three PD, three TiKV and Prometheus; Grafana and the workload only when asked for",
+        "images are pinned and can be replaced",
+        "ports are open on this machine alone and can be moved, so that several run side by side",
+        "%s can crash, is asked how it is, has time to stop and files to open",
+        "the agent's compose file: somebody else's network, the person's own uid, an init, a health check",
+      ],
+    },
+  },
+  {
+    promise: "PD is asked whichever member answers: proxied, stale, hanging and leaderless answers are understood",
+    shownBy: {
+      "contract/pd-client.test.ts": [
+        "every question ends in a typed answer or in PD's own words, never in a crash",
+        "not a stale leader that only names itself",
+        "without quorum nobody leads, PD's own health still answers, etcd's says why",
+        "a change that got no answer is not repeated and says that it may have happened",
+      ],
+    },
+  },
+  {
+    promise: "every operation of the workload is recorded once, as ok, failed or unknown, and all of it is read back",
+    shownBy: {
+      "contract/tikv-workload.test.ts": [
+        "streams every operation once, with times on the reader's clock, and reads all of it back",
+        "an outage is failed and unknown operations, at the same rate, in window and metrics",
+        "leaves nothing behind when asked to clean up",
+      ],
+      "contract/tikv-raw-client.test.ts": [
+        "one attempt that may have been proposed makes the whole unknown, however sure the others are",
+      ],
+    },
+  },
+  {
+    promise: "the stand-ins lose no acknowledged write, and TiKV's official client works against them",
+    shownBy: {
+      "unit/raft/raft-node.test.ts": ["acknowledges what a majority has on disk, and not before"],
+      "unit/raft/schedules.test.ts": ["keeps every acknowledged value and one leader a term with"],
+      "integration/tikv-stand-in.test.ts": ["lose no acknowledged write when a leader is killed, nor when all are"],
+      "integration/tikv-workload-cluster.test.ts": [
+        "a kill and a hang are seen, end by themselves, and lose no acknowledged write",
+      ],
+      "integration/tikv-official-client.test.ts": [
+        "loses nothing acknowledged when every node is killed and started again",
+      ],
+    },
+  },
+  {
+    promise:
+      "the embedded cluster and Prometheus answer as the real ones were recorded; what is not evaluated is refused by name",
+    shownBy: {
+      "contract/pd-recordings.test.ts": ["GET %s"],
+      "integration/promql-differential.test.ts": ["the queries find something, so that agreement means something"],
+      "unit/promql.test.ts": ["refuses what has no answer"],
+      "contract/prometheus-program.test.ts": ["scrapes, rates, notices a target that hangs, and forgets its series"],
+    },
+  },
   // ---- monitor
   {
     promise: "recorded timelines of a real PD open the expected tickets, and no flash opens one",
@@ -157,6 +343,27 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     promise: "missing data is never healthy: silence resolves nothing",
     shownBy: { "unit/monitor-run.test.ts": ["are not resolved by silence"] },
+  },
+  {
+    promise: "a source that stays away is a ticket of its own",
+    shownBy: {
+      "unit/monitor-run.test.ts": ["a source that stays away gets a ticket of its own"],
+    },
+  },
+  {
+    promise: "an engine's event makes the monitor look at once and is never a verdict",
+    shownBy: {
+      "unit/monitor-run.test.ts": [
+        "make it look at once, so that a ticket stands right after the grace",
+        "are never a verdict: nothing opens while what is seen holds",
+      ],
+    },
+  },
+  {
+    promise: "a clock that jumps neither opens nor resolves",
+    shownBy: {
+      "unit/monitor-run.test.ts": ["do not care about jumps of the wall clock"],
+    },
   },
   // ---- operator
   {
@@ -231,6 +438,79 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  {
+    promise: "the operator's program reaches nothing that knows the answer, through no import and in no image",
+    shownBy: {
+      "unit/agent-closure.test.ts": [
+        "the operator's program reaches nothing that knows the answer, through no chain of imports",
+      ],
+      "integration/agent-image.test.ts": [
+        "holds its own program, packages and the kit, and nothing that knows the answer",
+        "it is given the tickets, the engine, addresses and its key, and nothing else of this machine",
+      ],
+      "integration/ticket-folder.test.ts": [
+        "a trial's tickets lie where their path names no scenario, and in the run's folder when it is over",
+      ],
+    },
+  },
+  {
+    promise: "under every fault no tool says what was done, and every way out is closed, on both engines",
+    shownBy: {
+      "integration/leak.suite.ts": [
+        "neither its tickets nor any answer of a tool says what was done",
+        "what it does is answered without a word too much, rightly done or not",
+        "whatever is not the cluster's does not exist, whatever is asked of it",
+        "only this cluster's servers are asked, only by paths of theirs",
+      ],
+    },
+  },
+  {
+    promise: "what no rule lists is destructive; every row of the effect tables is shown",
+    shownBy: {
+      "unit/agent-effects.test.ts": ["requests to PD", "requests to a store", "programs in a container"],
+    },
+  },
+  {
+    promise: "in observe mode nothing can be changed, and the diagnosis alone is graded",
+    shownBy: {
+      "unit/observe-mode.test.ts": [
+        "a trial's mode and limits are what its agent works in: %s",
+        "in observe mode only the diagnosis counts: right passes on a cluster that nobody repaired, wrong fails",
+      ],
+      "unit/agent-tools.test.ts": ["in execute mode all, in observe mode nothing that can only write"],
+      "unit/agent-caller.test.ts": ["in observe mode everything that is not reading"],
+      "unit/runbook-operator.test.ts": ["in observe mode nothing is touched and the diagnosis is handed over"],
+    },
+  },
+  {
+    promise: "every way in which a model stops has a name; limits hold, waits for the API apart",
+    shownBy: {
+      "integration/claude-operator.test.ts": [
+        "every way to end has a name",
+        "limit of working time; what was spent is in the books",
+        "waits as long as the server says, and that is not working time",
+        "a reply may be no longer than the money that is left",
+      ],
+    },
+  },
+  {
+    promise: "the runbooks escalate look-alikes untouched, and act the same on the same cluster",
+    shownBy: {
+      "unit/runbook-operator.test.ts": [
+        "look-alikes are escalated untouched",
+        "the same cluster gives the same calls",
+        "what does not come back is escalated, and not started twice",
+      ],
+    },
+  },
+  {
+    promise: "the key is in no transcript, log or image",
+    shownBy: {
+      "integration/claude-operator.test.ts": ["the key is in no transcript"],
+      "integration/agent-loop.test.ts": ["wrong settings: one sentence, code 2, and the key is not in it"],
+      "unit/agent-caller.test.ts": ["start and end of each call; secrets are masked wherever they stand"],
+    },
+  },
   // ---- verdict
   {
     promise: "pass is mitigated and integral and safe; not knowing is not passing",
@@ -246,11 +526,82 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: "a recovery is credited to the operator only where it does not come by itself",
     shownBy: { "unit/counterfactual.test.ts": ["is none where it recovers as soon by itself"] },
   },
+  {
+    promise:
+      "the record says which operator it was, by model, prompt digest and cost, and when it first was right and first wrote",
+    shownBy: {
+      "integration/incident-follower.test.ts": [
+        "the record says which operator it was and what it cost, by its session",
+        "the first right hypothesis and the first write are marked when they began, not a wrong one and no reading",
+      ],
+      "e2e/claude-trial.test.ts": [
+        "a whole trial with the claude operator: the SDK, the agent's program, a verdict and its cost",
+      ],
+    },
+  },
+  {
+    promise: "how blind the operator was is said, and never too much",
+    shownBy: {
+      "unit/blinding.test.ts": [
+        "as long as an operator's container reaches the internet, no operator is said to be fully blind",
+      ],
+    },
+  },
+  {
+    promise: "a control passes without a write and with no-fault; a trial that the lab broke is void and no verdict",
+    shownBy: {
+      "unit/grade.test.ts": [
+        "pass without a write and with the ending no-fault",
+        "fail on any write, also a refused one, and on any other ending",
+        "a quiet one fails on any ticket",
+      ],
+      "unit/story.test.ts": ["a void trial is no verdict on the operator"],
+    },
+  },
+  {
+    promise: "detection is the monitor's mark: no ticket is not an operator's failure",
+    shownBy: {
+      "unit/grade.test.ts": ["is no-ticket, not an operator failure, when the monitor opened none"],
+    },
+  },
+  {
+    promise: "stored runs without an operator count for the very same key alone",
+    shownBy: {
+      "unit/counterfactual.test.ts": [
+        "the key covers build, engine, time factor and scenario, not the seed",
+        "is not shown without stored runs, and none where the operator changed nothing",
+      ],
+    },
+  },
   // ---- rails
   {
     promise: "who may import whom is enforced, and so are the bans on real time and chance",
     shownBy: {
       "integration/lint-rules.test.ts": ["%s may not import %s", "%s: the linter objects to %j by %s"],
+    },
+  },
+  {
+    promise: "pages are true: links, named files, folders' pages, the import table, settings, dependencies, exit codes",
+    shownBy: {
+      "unit/pages.test.ts": [
+        "every relative link leads somewhere",
+        "every file of ours that it names is there",
+        "every top folder and every part of the harness has a page that says what it is for and what it imports",
+        "CONTRIBUTING.md shows the import table that the linter enforces",
+      ],
+      "unit/settings.test.ts": [".env.example has every variable that is read, and no other"],
+      "unit/dependencies.test.ts": ["docs/dependencies.md gives a reason for each dependency, and for nothing else"],
+      "unit/cli-program.test.ts": ["docs/exit-codes.md lists the exit codes that there are"],
+    },
+  },
+  {
+    promise: "the tarball holds no sources, tests or records; the lock file names no registry",
+    shownBy: {
+      "unit/pages.test.ts": [
+        "has both names of the program, and neither sources, tests nor records of runs",
+        "the lock file names no registry",
+      ],
+      "e2e/packed.test.ts": ["a packed tarball runs where it is installed, without its sources"],
     },
   },
 ];

@@ -74,7 +74,8 @@ function amount(text: string): number {
   return value;
 }
 
-function factor(text: string): number {
+/** Of `--time-factor`. @throws InvalidArgumentError */
+export function factor(text: string): number {
   const value = Number(text);
   if (!(value >= 0.05 && value <= 10)) throw new InvalidArgumentError("a number from 0.05 to 10.");
   return value;

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { HarnessError } from "../../harness/base/errors.ts";
 import { COMMANDS, type CommandEntry } from "../../harness/cli/commands.ts";
 import { EXIT } from "../../harness/cli/exit-codes.ts";
+import type { CliIo } from "../../harness/cli/io.ts";
 import { onInterrupt } from "../../harness/cli/interrupts.ts";
 import { lab } from "../support/cli.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -26,6 +27,17 @@ describe("the command line", () => {
     const { code, out } = await lab(["--help"], { commands });
     expect(code).toBe(0);
     for (const { name, summary } of COMMANDS) expect(out.replaceAll(/\s+/g, " ")).toContain(`${name} ${summary}`);
+  });
+
+  test("every command takes --json, but the two whose output is the agent's own JSON lines", async () => {
+    const io = { cwd: "/", env: {} } as CliIo;
+    const leaves = (command: Command, path: string): (readonly [string, Command])[] =>
+      command.commands.length === 0
+        ? [[path, command]]
+        : command.commands.flatMap((inner) => leaves(inner, `${path} ${inner.name()}`));
+    const all = await Promise.all(COMMANDS.map(async ({ name, load }) => leaves(await load(io), name)));
+    const without = all.flat().filter(([, command]) => !command.options.some(({ long }) => long === "--json"));
+    expect(without.map(([path]) => path)).toEqual(["agent start", "agent logs"]);
   });
 
   test("--version", async () => expect(await lab(["--version"])).toEqual({ code: 0, out: "1.2.3\n", err: "" }));

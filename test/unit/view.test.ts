@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Component, EpochMs, TrialEvent, TrialHappening } from "../../harness/protocol.ts";
+import { canDraw } from "../../harness/view/live-view.ts";
 import { plainLine } from "../../harness/view/plain-lines.ts";
 import { Screen } from "../../harness/view/screen.ts";
 import { withoutRepeats } from "../../harness/view/without-repeats.ts";
@@ -75,6 +76,12 @@ describe("the live view", () => {
     const lines = drawn(columns, rows).split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
     expect(lines.length).toBeLessThanOrEqual(rows);
+  });
+
+  it("is drawn only where there is a terminal that is large enough; elsewhere the plain lines are", () => {
+    const stream = (isTTY: boolean, columns: number, rows: number) => ({ isTTY, columns, rows }) as NodeJS.WriteStream;
+    expect(canDraw(stream(true, 60, 18))).toBe(true);
+    expect([stream(true, 59, 40), stream(true, 200, 17), stream(false, 200, 60)].map(canDraw)).not.toContain(true);
   });
 
   it("says that a resolved ticket is resolved", () => {

@@ -1,0 +1,65 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { randomIds } from "../../harness/base/ids.ts";
+import { silentLog } from "../../harness/base/log.ts";
+import { seededRandom } from "../../harness/base/random.ts";
+import { ensureImage } from "../../harness/engine/images.ts";
+import { INSTANCE_LABEL, PART_LABEL, SUPPORT_PART } from "../../harness/engine/labels.ts";
+import { ownImages } from "../../harness/engine/own-images.ts";
+import type { Deps, InstanceId } from "../../harness/protocol.ts";
+import { deployDocker } from "../../subjects/tikv/adapter-docker.ts";
+import type { DockerInstance } from "../../subjects/tikv/docker-instance.ts";
+import { describeDocker, standInImages } from "../support/docker.ts";
+import { buildGo, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
+import { officialClientSuite } from "./tikv-official-client.suite.ts";
+
+const deps: Deps = {
+  clock: systemClock,
+  ids: randomIds,
+  log: silentLog,
+  random: seededRandom(randomIds.hex(4)),
+  fetch: globalThis.fetch,
+};
+
+describeDocker("a cluster of containers", () => {
+  describeGo("to TiKV's official Go client", () => {
+    const root = mkdtempSync(join(tmpdir(), "official-docker-"));
+    const id = randomIds.hex(4) as InstanceId;
+    const project = `tikv-${id}`;
+    const stateDir = join(root, "instances", id);
+    const image = ownImages.clusterNode;
+    let instance: DockerInstance;
+    let program: string;
+
+    beforeAll(async () => {
+      program = await buildGo("tikv-raw-check", root, { GOOS: "linux" });
+      await ensureImage(image, AbortSignal.timeout(GO_BUILD_TIMEOUT_MS));
+      Object.assign(process.env, await standInImages());
+      mkdirSync(stateDir, { recursive: true });
+      const options = { engine: "docker" as const, id, stateDir, project, network: project, timeFactor: 1 };
+      instance = await deployDocker(options, deps, AbortSignal.timeout(120_000));
+      await instance.waitReady({ timeoutMs: 60_000 }, AbortSignal.timeout(60_000));
+    }, GO_BUILD_TIMEOUT_MS);
+    afterAll(async () => {
+      await instance?.[Symbol.asyncDispose]();
+      rmSync(root, { recursive: true });
+    });
+
+    // Inside the network: the addresses that PD names resolve only there. The image is only a place to run in.
+    const labels = [`${PART_LABEL}=${SUPPORT_PART}`, `${INSTANCE_LABEL}=${id}`].flatMap((label) => ["--label", label]);
+    const container = () => ["run", "--rm", "--network", project, ...labels, "-v", `${program}:/check:ro`];
+    officialClientSuite({
+      cluster: () => instance,
+      deps: () => deps,
+      client: () => ({
+        command: ["docker", ...container(), "--entrypoint", "/check", image.tag],
+        endpoints: ["pd0:2379", "pd1:2379", "pd2:2379"],
+      }),
+      watchMs: 14_000,
+      brokenMs: 9_000,
+    });
+  });
+});

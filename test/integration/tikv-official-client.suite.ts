@@ -1,0 +1,106 @@
+import { spawn } from "node:child_process";
+import { afterEach, expect, test } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { faultKinds, makeFault } from "../../harness/faults/registry.ts";
+import { waitFor } from "../../harness/base/wait.ts";
+import type { Component, Deps, FaultSpec, OwnerEngine, SubjectInstance } from "../../harness/protocol.ts";
+
+type Cluster = Pick<SubjectInstance, "candidates" | "endpoints" | "waitReady"> & { readonly engine: OwnerEngine };
+
+export interface OfficialClientSuite {
+  readonly cluster: () => Cluster;
+  readonly deps: () => Deps;
+  /** The program and what comes before its flags; and the PD members as it reaches them. */
+  readonly client: () => { readonly command: readonly [string, ...string[]]; readonly endpoints: readonly string[] };
+  /** How long the client goes on writing, one key after the other, and for how much of it something is broken. */
+  readonly watchMs: number;
+  readonly brokenMs: number;
+}
+
+const KEYS = 200;
+const DONE = /ok: \d+ acknowledged writes read back/;
+/** The client's own limit is 60 s more than twice its watch. */
+const TEST_TIMEOUT_MS = 120_000;
+
+/** What TiKV's official Go client sees while each kind of fault is made, and that it reads back what was acknowledged. */
+export function officialClientSuite({ cluster, deps, client, watchMs, brokenMs }: OfficialClientSuite): void {
+  // The next one starts from a whole cluster.
+  afterEach(async ({ signal }) => await cluster().waitReady({ timeoutMs: 60_000 }, signal), TEST_TIMEOUT_MS);
+
+  test("when all is well", { timeout: TEST_TIMEOUT_MS }, async ({ annotate }) => {
+    const said = await check(0).ended;
+    await annotate(said);
+    expect(said).toMatch(DONE);
+  });
+
+  // Whatever kinds there are: a new one is tried here without being named.
+  const targets = [
+    ...faultKinds.map((kind) => ({ kind, what: "the store that it writes to", find: leaderOfClientsRegion })),
+    { kind: "kill", what: "PD's leader", find: pdLeader },
+  ];
+  test.for(targets)("$kind of $what", { timeout: TEST_TIMEOUT_MS }, async ({ kind, find }, { annotate, signal }) => {
+    const target = await find(cluster(), signal);
+    const spec: FaultSpec = { kind, target, params: kind === "crash-loop" ? { untilDownMs: 1_000 } : {} };
+    const fault = makeFault(spec, cluster().engine, deps());
+    const { watching, ended } = check(watchMs);
+    await Promise.race([watching, ended]);
+    try {
+      await fault.inject(signal);
+      expect(await fault.verify("in-effect", signal)).toBe(true);
+      await systemClock.sleep(brokenMs);
+    } finally {
+      await fault.heal(AbortSignal.timeout(30_000));
+    }
+    await waitFor(() => fault.verify("gone", signal), {
+      clock: systemClock,
+      timeoutMs: 30_000,
+      everyMs: 100,
+      what: `${kind} to be gone`,
+    });
+    const said = await ended;
+    await annotate(said);
+    expect(said).toMatch(DONE);
+  });
+
+  /** `watching` resolves when the first keys are written; `ended` with all output of a client that ended well. */
+  function check(forMs: number): { readonly watching: Promise<void>; readonly ended: Promise<string> } {
+    const { command, endpoints } = client();
+    const [program, ...leading] = command;
+    const flags = ["-n", String(KEYS), ...(forMs > 0 ? ["-watch", `${forMs}ms`] : []), endpoints.join()];
+    const child = spawn(program, [...leading, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    const watching = Promise.withResolvers<void>();
+    let output = "";
+    let complaints = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (/^\d+ puts,/m.test(output)) watching.resolve();
+    });
+    child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
+    const ended = new Promise<string>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (code) => {
+        const said = output.split("\n").filter((line) => /^(\d+ puts|watched|ok:)/.test(line));
+        if (code === 0) resolve(said.join("; "));
+        else reject(new Error(`the client ended with ${code}: ${said.join("; ")} ${complaints.slice(-2_000)}`));
+      });
+    });
+    ended.catch(() => {});
+    return { watching: watching.promise, ended };
+  }
+}
+
+async function pdLeader(cluster: Cluster, signal: AbortSignal): Promise<Component> {
+  return (await cluster.candidates("pd-leader", signal))[0] as Component;
+}
+
+/** All the client's keys are in one region. */
+async function leaderOfClientsRegion(cluster: Cluster, signal: AbortSignal): Promise<Component> {
+  const pd = cluster.endpoints("host").byComponent[await pdLeader(cluster, signal)]?.["client"] ?? "";
+  const ask = async (path: string) => (await fetch(`${pd}/pd/api/v1/${path}`, { signal })).json() as any;
+  const { leader } = await ask("region/key/check-0");
+  const { store } = await ask(`store/${leader.store_id}`);
+  const stores = Object.entries(cluster.endpoints("network").byComponent);
+  const found = stores.find(([, services]) => services["client"] === store.address)?.[0];
+  if (found === undefined) throw new Error(`no component at ${store.address}`);
+  return found as Component;
+}

@@ -1,0 +1,28 @@
+import { execFile, spawnSync } from "node:child_process";
+import path from "node:path";
+import { promisify } from "node:util";
+import { describe, type SuiteFactory } from "vitest";
+
+const run = promisify(execFile);
+const hasGo = spawnSync("go", ["version"]).status === 0;
+
+/** A first build downloads and compiles everything. */
+export const GO_BUILD_TIMEOUT_MS = 600_000;
+
+/** `describe` for what needs Go. Without it skipped, saying why; under CI it fails instead. */
+export function describeGo(name: string, body: SuiteFactory): void {
+  if (hasGo) return void describe(name, body);
+  if ((process.env["CI"] ?? "") !== "") throw new Error(`${name}: there is no go (and CI is set)`);
+  describe.skip(`${name} [not run here: there is no go]`, body);
+}
+
+/** Builds the program in `test/tools/<tool>`, linked statically, into `folder`. @returns its path */
+export async function buildGo(tool: string, folder: string, env: Readonly<Record<string, string>> = {}) {
+  const program = path.join(folder, tool);
+  await run("go", ["build", "-mod=readonly", "-trimpath", "-o", program, "."], {
+    cwd: path.join(import.meta.dirname, "../tools", tool),
+    env: { ...process.env, ...env, CGO_ENABLED: "0" },
+    timeout: GO_BUILD_TIMEOUT_MS,
+  });
+  return program;
+}

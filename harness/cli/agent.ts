@@ -8,7 +8,9 @@ import { $ } from "zx";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { openCompose, type Compose } from "../engine/compose.ts";
 import { ensureImage } from "../engine/images.ts";
+import { noEngine } from "../engine/no-engine.ts";
 import { ownImages } from "../engine/own-images.ts";
+import { attachedId } from "./attached-id.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath } from "./open-ticket-file.ts";
@@ -145,16 +147,14 @@ async function requireNetwork(network: string, io: CliIo): Promise<void> {
   if (found.exitCode === 0) return;
   if (/no such network|not found/i.test(found.stderr))
     throw new HarnessError("network-missing", `${network} not found: run \`lab subject up tikv\``);
-  throw new HarnessError(
-    "engine-unreachable",
-    `no Docker engine answers: ${found.stderr.trim().split("\n").at(-1) ?? ""}`,
-  );
+  throw noEngine(found.stderr);
 }
 
 async function compose(network: string, io: CliIo): Promise<Compose> {
   const standing = standingInstance(io);
   const { uid, gid } = userInfo();
   const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
+  const project = onDocker?.project ?? network.replace(/_default$/, "");
   const env = {
     HOME: io.env["HOME"] ?? homedir(),
     AGENT_IMAGE: ownImages.agent.tag,
@@ -162,8 +162,9 @@ async function compose(network: string, io: CliIo): Promise<Compose> {
     HOST_GID: String(gid),
     DOCKER_GID: await socketGroup(),
     TIKV_NETWORK: network,
-    SUBJECT_PROJECT: onDocker?.project ?? network.replace(/_default$/, ""),
-    ...(onDocker === null ? {} : { INSTANCE_ID: onDocker.id }),
+    SUBJECT_PROJECT: project,
+    // Of the monitor that watches the same cluster: `lab monitor run`, there with --attach.
+    INSTANCE_ID: onDocker?.id ?? (io.env["INSTANCE_ID"] || attachedId(project)),
   };
   return await openCompose({ file: COMPOSE_FILE, project: PROJECT, env }, io.signal);
 }
@@ -183,8 +184,7 @@ async function logs(flags: { readonly follow?: true; readonly tail: string }, io
     nothrow: true,
   })`docker ps -aq --filter label=com.docker.compose.project=${PROJECT}`;
   const id = found.stdout.trim().split("\n")[0] ?? "";
-  if (found.exitCode !== 0)
-    throw new HarnessError("engine-unreachable", `no Docker engine answers: ${found.stderr.trim()}`);
+  if (found.exitCode !== 0) throw noEngine(found.stderr);
   if (id === "") throw new HarnessError("not-found", "the agent's container is not there: `lab agent up` starts it");
   const follow = flags.follow === true ? ["--follow"] : [];
   const child = spawn("docker", ["logs", "--tail", flags.tail, ...follow, id], {

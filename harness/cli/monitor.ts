@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { Command, InvalidArgumentError } from "commander";
 import { tikvInvariants } from "../../subjects/tikv/invariants/index.ts";
 import { tikvObserver } from "../../subjects/tikv/observe.ts";
@@ -6,7 +5,8 @@ import { namePdMembers } from "../../subjects/tikv/pd-names.ts";
 import { isoTime } from "../base/clock.ts";
 import { HarnessError } from "../base/errors.ts";
 import { judgeOnce, runMonitor, type Judged, type Monitored, type MonitorEvent } from "../monitor/index.ts";
-import type { InstanceId, Observation } from "../protocol.ts";
+import type { Observation } from "../protocol.ts";
+import { attachedId, stableId } from "./attached-id.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
@@ -62,7 +62,7 @@ async function open(flags: Flags, io: CliIo): Promise<Watched> {
   if (attach !== undefined) {
     const { attachDocker } = await import("../../subjects/tikv/adapter-docker.ts");
     const where = { ...(pd && { pdUrls: pd }), ...(prometheus !== undefined && { prometheusUrl: prometheus }) };
-    const options = { engine: "docker" as const, project: attach, id: stableId(`project ${attach}`), ...where };
+    const options = { engine: "docker" as const, project: attach, id: attachedId(attach), ...where };
     return await attachDocker(options, io.deps, io.signal);
   }
   if (pd !== undefined) return await withoutEngine(pd, prometheus ?? null, io);
@@ -87,11 +87,6 @@ async function withoutEngine(pdUrls: readonly string[], prometheusUrl: string | 
     observe: tikvObserver({ pdMembers: members, prometheusUrl }, io.deps),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-}
-
-/** The same for every monitor that is started alike, so that a restarted one finds its tickets again. */
-function stableId(text: string): InstanceId {
-  return createHash("sha256").update(text).digest("hex").slice(0, 8) as InstanceId;
 }
 
 async function once(watched: Watched, { json }: Flags, io: CliIo): Promise<void> {

@@ -3,6 +3,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  accessSync,
+  chmodSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,7 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { constants } from "node:os";
+import { constants as osConstants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -59,11 +62,26 @@ export function findNode() {
   return node;
 }
 
+/** What sets the clone up needs to write there; what it throws becomes one sentence. */
+function writing(task) {
+  try {
+    return task();
+  } catch (error) {
+    return give(
+      `cannot write to ${root} (${error.code ?? error.message}); run it once as the user whose clone it is, or clone it into a folder of yours`,
+    );
+  }
+}
+
 function installNode(spec, home) {
   say(`Node ${process.version} is too old; fetching ${spec} into .toolchain/ (once; nothing else is touched)`);
-  mkdirSync(toolchain, { recursive: true });
   // Beside its place, then renamed: an interrupted or doubled installation never leaves half a Node.
-  const fresh = mkdtempSync(join(toolchain, "fetching-"));
+  const fresh = writing(() => {
+    mkdirSync(toolchain, { recursive: true });
+    return mkdtempSync(join(toolchain, "fetching-"));
+  });
+  // As readable as the clone: others may run what one user has set up.
+  chmodSync(fresh, 0o755);
   writeFileSync(join(fresh, "package.json"), '{ "private": true }\n');
   const { status } = npm(
     process.execPath,
@@ -93,12 +111,17 @@ export function ensurePackages(node) {
   const digest = createHash("sha256").update(text).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
   if (!matchesInstalled(JSON.parse(text.toString()))) {
+    writing(() => accessSync(root, constants.W_OK));
     say("installing packages (npm ci)");
     // Packages bring their binaries along; install scripts would want a compiler, which a bare machine has not.
     const { status } = npm(node, ["ci", "--ignore-scripts", "--no-audit", ...NPM_FLAGS], root);
     if (status !== 0) give("npm ci failed; is the registry reachable (npm ping)? See npm's own words above");
   }
-  writeFileSync(stamp, digest);
+  try {
+    writeFileSync(stamp, digest);
+  } catch {
+    // Somebody else's clone, set up already: the next start compares versions again, and that is all.
+  }
 }
 
 /** Somebody may have run npm themselves: what it left behind says which versions are there. */
@@ -158,6 +181,6 @@ export async function run(node, program, args) {
   child.on("error", (error) => give(`${node} could not be started: ${error.message}`));
   child.on("exit", (code, signal) => {
     for (const name of names) process.off(name, forward);
-    process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+    process.exitCode = code ?? 128 + (osConstants.signals[signal] ?? 0);
   });
 }

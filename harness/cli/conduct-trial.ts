@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { isoTime } from "../base/clock.ts";
-import { HarnessError, type ErrorCode } from "../base/errors.ts";
+import { errorText, HarnessError, StoreError, type ErrorCode } from "../base/errors.ts";
 import { jsonLog, logFile } from "../base/log.ts";
 import { seededRandom } from "../base/random.ts";
 import type { TrialEvent } from "../protocol.ts";
@@ -72,18 +72,31 @@ export async function performTrial(
   using instance = newInstance(io, `${request.scenario.id}, seed ${seed}`);
   const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
   // Into the run's folder, not on the screen: that belongs to the view.
-  mkdirSync(plan.folderPath, { recursive: true });
+  makeFolder(plan.folderPath);
   const log = jsonLog({ stream: logFile(join(plan.folderPath, "lab.jsonl")) }).child({ trial: plan.id });
   const deps = { ...io.deps, random: seededRandom(seed), log };
   const parts = trialParts(request, plan, instance.paths.dir, { ...io, deps }, show);
   return { record: await runTrial(plan, parts, deps, io.signal), folder: plan.folderPath };
 }
 
-/** What is missing on this machine has its own code, also when it voids a trial. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? errorText(error);
+    throw new StoreError(`cannot make ${path} for the record (${code}); name a folder of yours with --runs`, {
+      cause: error,
+    });
+  }
+}
+
+/** Also when it voids a trial, what a person has to put right first has its own code. */
+const OWN_CODES: readonly number[] = [EXIT.environment, EXIT.notFound, EXIT.tickets];
+
 export function exitCodeFor({ status, grade, voidReason }: TrialRecord): number {
   if (status === "void") {
     const code = exitCodeOf((voidReason?.code ?? "internal") as ErrorCode);
-    return code === EXIT.environment ? code : EXIT.void;
+    return OWN_CODES.includes(code) ? code : EXIT.void;
   }
   return grade?.verdict === "pass" ? EXIT.ok : EXIT.notPassed;
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { dirname } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { errorText } from "../base/errors.ts";
 import { stateRoot } from "../engine/instances.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -20,7 +20,9 @@ const NEEDED_BYTES = 1.5 * 1024 ** 3;
 export function doctorCommand(io: CliIo): Command {
   return new Command("doctor")
     .description("what this machine can run, and what is missing for the rest")
-    .option("--operator <operator>", "also try this operator: `claude` makes one cheap call")
+    .addOption(
+      new Option("--operator <operator>", "also try this operator: one cheap call of its model").choices(["claude"]),
+    )
     .option("--model <model>", "with --operator claude: the model to try")
     .option("--json", "machine-readable")
     .action(async (options: { operator?: string; model?: string; json?: true }) => {

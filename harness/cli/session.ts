@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { CliIo } from "./io.ts";
 import { withTickets } from "./open-ticket-file.ts";
+import { ticketNumber } from "./ticket-number.ts";
 import { sessionDetails, sessionLine } from "./ticket-text.ts";
 
 interface Common {
@@ -14,7 +15,7 @@ export function sessionCommand(io: CliIo): Command {
   command
     .command("list")
     .description("sessions, newest first")
-    .option("--ticket <id>", "only those that worked on this ticket", Number)
+    .option("--ticket <id>", "only those that worked on this ticket", ticketNumber)
     .option("--db <file>", "another ticket file than ~/.operator/tickets.db")
     .option("--json", "machine-readable")
     .action((flags: Common & { ticket?: number }) =>

@@ -1,10 +1,11 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { TICKET_STATUSES, type Ticket, type Tickets, type TicketStatus } from "../../tickets/index.ts";
 import { HarnessError } from "../base/errors.ts";
 import type { Component, InstanceId, Severity } from "../protocol.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
 import { standingInstance } from "./standing-instance.ts";
+import { ticketNumber } from "./ticket-number.ts";
 import { sessionLine, ticketDetails, ticketLine, unverifiedWarning } from "./ticket-text.ts";
 
 interface Common {
@@ -150,10 +151,4 @@ function withCommon(command: Command): Command {
   return command
     .option("--db <file>", "another ticket file than ~/.operator/tickets.db")
     .option("--json", "machine-readable");
-}
-
-function ticketNumber(text: string): number {
-  const id = Number(text.replace(/^#/, ""));
-  if (!Number.isInteger(id) || id < 1) throw new InvalidArgumentError("a ticket's number, e.g. 3");
-  return id;
 }

@@ -1,5 +1,6 @@
 import { $ } from "zx";
 import { HarnessError, type ErrorCode } from "../base/errors.ts";
+import { noEngine } from "./no-engine.ts";
 
 export interface ComposeOptions {
   /** Absolute. */
@@ -87,22 +88,23 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly code: ErrorCode; say(
   {
     pattern: /Get "https:\/\/[^"]*\/v2\/[^"]*".*/,
     code: "image-missing",
-    say: () => "an image is not here and its registry cannot be reached: build it, or name another one",
+    say: ({ input }) => {
+      const named = [...input.matchAll(/^Pulling \S+ \((\S+)\)/gm)].at(-1)?.[1];
+      return `${named ?? "an image"} is not here and its registry cannot be reached: \`docker pull\` it where it can, build it, or name another one`;
+    },
   },
   {
     pattern: /(?:Bind for \S*?:(\d+) failed|listen tcp[46]? \S*?:(\d+): bind: address already in use)/,
     code: "port-taken",
     say: ([, a, b]) => `port ${a ?? b} is taken: set another one (see .env.example), or leave the variable empty`,
   },
-  {
-    pattern:
-      /(?:Couldn't connect to Docker daemon|Cannot connect to the Docker daemon|Error while fetching server API)/,
-    code: "engine-unreachable",
-    say: () => "no Docker engine answers: start it, or use `--engine process`",
-  },
 ];
 
+const NO_ENGINE =
+  /Couldn't connect to Docker daemon|Cannot connect to the Docker daemon|Error while fetching server API|permission denied while trying to connect/;
+
 function composeError(what: string, output: string): HarnessError {
+  if (NO_ENGINE.test(output)) return noEngine(output, { details: { output: tail(output) } });
   for (const { pattern, code, say } of KNOWN) {
     const match = pattern.exec(output);
     if (match !== null) return new HarnessError(code, say(match), { details: { output: tail(output) } });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import { z } from "zod";
 import { EngineError, errorText, HarnessError } from "../base/errors.ts";
+import { noEngine } from "./no-engine.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 
@@ -67,20 +68,7 @@ export function dockerError(error: unknown, what: string, signal: AbortSignal): 
   const { code, statusCode, json } = error as DockerFailure;
   const said = (json?.message ?? errorText(error)).trim();
   const details = { what, statusCode: statusCode ?? null };
-  if (code === "EACCES" || code === "EPERM")
-    return new EngineError(
-      "engine-permission",
-      "no permission to talk to the Docker engine: add yourself to the group docker " +
-        "(`sudo usermod -aG docker $USER`, then log in again), or set DOCKER_HOST to an engine that is yours",
-      { details, cause: error },
-    );
-  if (code !== undefined && statusCode === undefined)
-    return new EngineError(
-      "engine-unreachable",
-      `no Docker engine answers (${code}): start Docker Desktop or \`sudo systemctl start docker\`, or set ` +
-        "DOCKER_HOST, or use `--engine process`",
-      { details, cause: error },
-    );
+  if (code !== undefined && statusCode === undefined) return noEngine(code, { details, cause: error });
   if (statusCode === 404 && /no such image/i.test(said))
     return new EngineError("image-missing", `${what}: ${said}: pull or build it first`, { details, cause: error });
   if (statusCode === 404) return new EngineError("not-found", `${what}: ${said}`, { details, cause: error });

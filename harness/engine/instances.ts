@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync
 import os from "node:os";
 import path from "node:path";
 import { z } from "zod";
-import { HarnessError, StoreError } from "../base/errors.ts";
+import { errorText, HarnessError, StoreError } from "../base/errors.ts";
 import { readHolder, takeLock, type LockHolder, type OwnerLock } from "./locks.ts";
 
 /** What is written about an instance in `<state root>/instances/<id>/instance.json`, for later commands and for sweeps. */
@@ -114,7 +114,7 @@ export function instanceIds(root: string): string[] {
       .sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new StoreError(`cannot list the instances below ${root}`, { cause: error });
+    throw unusable(root, error);
   }
 }
 
@@ -132,7 +132,7 @@ function lockIn(paths: InstancePaths, holder: LockHolder): OwnerLock | null {
     mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
     return takeLock(paths.lock, holder);
   } catch (error) {
-    throw new StoreError(`cannot make or lock ${paths.dir}; does it belong to another user?`, { cause: error });
+    throw unusable(paths.dir, error);
   }
 }
 
@@ -140,5 +140,16 @@ function inUse(id: string, holder: LockHolder | null): HarnessError {
   const by = holder === null ? "another process" : `"${holder.what}" (pid ${holder.pid}, since ${holder.since})`;
   return new HarnessError("already-running", `instance ${id} is in use by ${by}; wait for it or end it`, {
     details: { id, holder },
+  });
+}
+
+function unusable(folder: string, error: unknown): StoreError {
+  const code = (error as NodeJS.ErrnoException).code ?? errorText(error);
+  const full = /ENOSPC|EDQUOT|SQLITE_FULL/.test(code);
+  const advice = full
+    ? "its disk is full: free some room"
+    : "it must be a folder that you can write to: check its owner";
+  return new StoreError(`cannot use ${folder} (${code}): ${advice}, or set AGENT_LAB_HOME to another folder`, {
+    cause: error,
   });
 }

@@ -54,7 +54,9 @@ export async function readScenarioFile(path: string): Promise<Scenario> {
   const document = parseDocument(text, { lineCounter: lines });
   const syntax = document.errors[0];
   if (syntax !== undefined)
-    throw new ConfigError(`${path}, line ${lines.linePos(syntax.pos[0]).line}: ${syntax.message.split("\n")[0]}`);
+    throw new ConfigError(
+      `${path}, line ${lines.linePos(syntax.pos[0]).line}: ${syntax.message.replace(/ at line .*/s, "")}`,
+    );
   const parsed = scenarioSchema.safeParse(document.toJS());
   if (!parsed.success) {
     const told = parsed.error.issues.map((issue) => `line ${lineOf(issue)}: ${pathText(issue.path)}: ${issue.message}`);

@@ -323,6 +323,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "integration/tikv-official-client.test.ts": [
         "loses nothing acknowledged when every node is killed and started again",
       ],
+      "integration/tikv-official-client.suite.ts": ["when all is well", "$kind of $what"],
     },
   },
   {

@@ -587,6 +587,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "unit/pages.test.ts": [
         "every relative link leads somewhere",
         "every file of ours that it names is there",
+        "every page that a source cites is in this checkout",
         "every top folder and every part of the harness has a page that says what it is for and what it imports",
         "CONTRIBUTING.md shows the import table that the linter enforces",
       ],

@@ -31,7 +31,7 @@ const PROJECT = "operator-agent";
 const NETWORK = "tikv_default";
 const SOCKET = "/var/run/docker.sock";
 
-/** design.md §2: this deployment gives the operator the whole engine, and people are told so every time. */
+/** This deployment gives the operator the whole engine, and people are told so every time. */
 export const LEGACY_WARNING =
   "warning: the agent holds the Docker socket itself (legacy mode); whoever controls it controls this machine's engine\n";
 

@@ -8,7 +8,7 @@ import { hypothesisRecovery } from "./recovery.ts";
  * Record in, verdict out; pure, so that it can be run again at any time.
  *
  * pass = mitigated and integrity and safe; any of them unknown = unknown. `diagnosed`, credit and collateral stand
- * beside it (design.md §7).
+ * beside it.
  */
 export function gradeTrial(record: TrialRecord, baseline: Baseline | null): Grade {
   const mitigated = judgeMitigated(record);

@@ -3,7 +3,7 @@ import { scenarios } from "../../scenarios/index.ts";
 
 const names = scenarios.flatMap(({ id }) => [id, id.split("/").at(-1) ?? id]);
 
-/** Words that would tell an operator that it is being tried (design.md §7), and the scenarios' names: for `grep -wiE`. */
+/** Words that would tell an operator that it is being tried, and the scenarios' names: for `grep -wiE`. */
 export const FORBIDDEN_WORDS = ["lab|chaos|fault|scenario|trial|inject|nemesis|seed|stand-in", ...names].join("|");
 export const FORBIDDEN = new RegExp(`\\b(${FORBIDDEN_WORDS})\\b`, "i");
 

@@ -26,6 +26,20 @@ describe.each(PAGES)("%s", (page) => {
   });
 });
 
+test("every page that a source cites is in this checkout", () => {
+  const names = new Set(PAGES.map((page) => page.split("/").at(-1)));
+  const cited = filesOf("{harness,subjects,scenarios,tickets,test,bin,bench,docker}/**/*.{ts,mjs,yaml,yml}").flatMap(
+    (file) =>
+      [...textOf(file).matchAll(/(?:^|[\s`"(/])([a-z][\w-]*\.md)\b|\b(tikv-facts|tickets-schema)\b/g)].map(
+        ([, page, name]) => ({
+          file,
+          page: page ?? `${name}.md`,
+        }),
+      ),
+  );
+  expect(cited.filter(({ page }) => !names.has(page))).toEqual([]);
+});
+
 test("every top folder and every part of the harness has a page that says what it is for and what it imports", () => {
   const folders = filesOf("*/**/*")
     .map((path) => /^(harness\/[^/]+(?=\/)|[^/.][^/]*)/.exec(path)?.[0] ?? "")

@@ -26,15 +26,16 @@ const deps: Deps = {
 
 describeDocker("a cluster of containers", () => {
   describeGo("to TiKV's official Go client", () => {
-    const root = mkdtempSync(join(tmpdir(), "official-docker-"));
     const id = randomIds.hex(4) as InstanceId;
     const project = `tikv-${id}`;
-    const stateDir = join(root, "instances", id);
     const image = ownImages.clusterNode;
+    let root: string;
     let instance: DockerInstance;
     let program: string;
 
     beforeAll(async () => {
+      root = mkdtempSync(join(tmpdir(), "official-docker-"));
+      const stateDir = join(root, "instances", id);
       program = await buildGo("tikv-raw-check", root, { GOOS: "linux" });
       await ensureImage(image, AbortSignal.timeout(GO_BUILD_TIMEOUT_MS));
       Object.assign(process.env, await standInImages());
@@ -45,7 +46,7 @@ describeDocker("a cluster of containers", () => {
     }, GO_BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await instance?.[Symbol.asyncDispose]();
-      rmSync(root, { recursive: true });
+      rmSync(root, { recursive: true, force: true });
     });
 
     // Inside the network: the addresses that PD names resolve only there. The image is only a place to run in.

@@ -98,6 +98,22 @@ export function faultContract(suite: FaultSuite): void {
       });
     });
 
+    test("a kill that somebody undid at once has taken all the same", async () => {
+      await running();
+      const fault = makeFault({ kind: "kill", target: steady, params: {} }, under.engine, deps);
+      await fault.inject(signal());
+      await waitFor(async () => (await under.engine.inspect(steady, signal())).status === "exited", {
+        clock: systemClock,
+        timeoutMs: 40_000,
+        everyMs: 50,
+        what: "steady to be gone",
+      });
+      await under.engine.start(steady, signal());
+      await running();
+      expect(await fault.verify("in-effect", signal())).toBe(true);
+      expect(await fault.verify("gone", signal())).toBe(true);
+    });
+
     test("a crash loop ends when somebody starts the component by hand", async () => {
       await running();
       const looping = { kind: "crash-loop", target: steady, params: { untilDownMs: 30_000, maxCrashes: 50 } };

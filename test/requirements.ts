@@ -541,6 +541,10 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise: "grading can be run again at any time from the record alone",
+    shownBy: { "e2e/demo.test.ts": ["the demo breaks a store, sees it repaired and ends with a pass"] },
+  },
+  {
     promise: "how blind the operator was is said, and never too much",
     shownBy: {
       "unit/blinding.test.ts": [
@@ -568,6 +572,10 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     promise: "stored runs without an operator count for the very same key alone",
     shownBy: {
+      "integration/baseline-file.test.ts": [
+        "stored runs come back for their own key alone, without the trials that the lab broke",
+        "trials of different keys are no baseline, nor are none",
+      ],
       "unit/counterfactual.test.ts": [
         "the key covers build, engine, time factor and scenario, not the seed",
         "is not shown without stored runs, and none where the operator changed nothing",

@@ -25,9 +25,17 @@ export async function readBaseline(
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new StoreError(`cannot read ${path}`, { cause: error });
   }
-  const parsed = baselineSchema.safeParse(JSON.parse(text));
+  const parsed = baselineSchema.safeParse(jsonOf(text, path));
   if (!parsed.success) throw new StoreError(`${path} is not a baseline:\n${z.prettifyError(parsed.error)}`);
   return parsed.data.key === key ? parsed.data : null;
+}
+
+function jsonOf(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new StoreError(`${path} is not a baseline: it is not JSON`, { cause });
+  }
 }
 
 /** Void trials are left out. @throws StoreError when nothing is left or the keys differ. */

@@ -228,6 +228,17 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise: "on a bad day nothing is left behind: no engine, no image, no folder that can be written",
+    shownBy: {
+      "integration/bad-days.test.ts": [
+        "a trial is void for it, with the same code",
+        "an image that is neither here nor to be pulled is named, code 5",
+        "records below something that is no folder: one sentence, nothing started",
+        "a state folder that cannot be used: one sentence",
+      ],
+    },
+  },
+  {
     promise: "somebody's cluster is broken only when its name is given",
     shownBy: {
       "unit/cli-run.test.ts": [

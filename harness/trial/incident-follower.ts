@@ -25,6 +25,9 @@ export class IncidentFollower implements AsyncDisposable {
   readonly #done: Promise<void>;
   #reading: Promise<readonly Session[]> = Promise.resolve([]);
   #sawTicket: (() => void) | null = null;
+  /** Writes that were begun and of which no result is known yet. */
+  readonly #begun = new Map<number, StoredLogEntry>();
+  #gone: string | null = null;
   readonly firstTicket: Promise<void>;
 
   constructor(tickets: Tickets, instance: InstanceId, run: Recorder, deps: Pick<Deps, "clock" | "log">) {
@@ -58,10 +61,20 @@ export class IncidentFollower implements AsyncDisposable {
     return sessions;
   }
 
+  /** Its program has ended: a session without an end has failed, and what it was doing may have been done. */
+  operatorGone(why: string): void {
+    this.#gone = why;
+  }
+
   /** Tickets and session into the record, as they are now. */
   async settle(): Promise<void> {
     const { record } = this.#run;
     const session = (await this.catchUp()).at(-1);
+    if (this.#gone !== null) {
+      for (const call of this.#begun.values())
+        this.#action({ ...call, exitCode: 1, summary: "no result: the operator's program ended" });
+      this.#begun.clear();
+    }
     record.tickets = [...this.#seen.values()].map((ticket) => ({
       id: ticket.id,
       invariant: ticket.invariant,
@@ -71,7 +84,7 @@ export class IncidentFollower implements AsyncDisposable {
       openedMs: Math.round(this.#run.sinceMsOf(ticket.firstSeenAt)),
       status: ticket.status,
     }));
-    record.session = session === undefined ? null : sessionOf(session);
+    record.session = session === undefined ? null : sessionOf(session, this.#gone);
     if (session !== undefined) describeOperator(record, session);
   }
 
@@ -123,7 +136,11 @@ export class IncidentFollower implements AsyncDisposable {
       entry.endedAt,
     );
     // A result carries its call's start, input and effect, so the call itself only has to be shown.
-    if (entry.type === "tool_result") this.#action(entry);
+    if (entry.type === "tool_call" && entry.effect !== null && entry.effect !== "read")
+      this.#begun.set(entry.startedAt, entry);
+    if (entry.type !== "tool_result") return;
+    this.#begun.delete(entry.startedAt);
+    this.#action(entry);
   }
 
   #action(entry: StoredLogEntry): void {
@@ -175,11 +192,11 @@ function describeOperator(record: TrialRecord, { model, details }: Session): voi
   record.operator.details = rest;
 }
 
-function sessionOf(session: Session): TrialRecord["session"] {
+function sessionOf(session: Session, gone: string | null): TrialRecord["session"] {
   return {
     id: session.sessionId,
-    ending: session.ending ?? "running",
-    reason: session.reason ?? "",
+    ending: session.ending ?? (gone === null ? "running" : "failed"),
+    reason: session.reason ?? gone ?? "",
     diagnosis:
       session.diagnosis === null
         ? null

@@ -112,7 +112,7 @@ async function withSubject(
   );
   const follower = scope.use(new IncidentFollower(tickets, instance.id, run, deps));
   const sampler = scope.use(watchHypothesis(scenario, run, workload, (name) => monitor.judgements(name), deps));
-  scope.use(watchCluster(instance, workload, run, deps));
+  scope.use(watchCluster(instance, workload, run, deps, failed));
 
   await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
   const operator =
@@ -203,6 +203,7 @@ async function startControl({ plan, run, deps, instance, tickets }: Cast, signal
 async function operatorEnded(run: Recorder, follower: IncidentFollower, operator: OperatorRun): Promise<void> {
   run.mark("operatorEndedMs");
   const { error } = await operator.ended;
+  follower.operatorGone("the operator's program ended in mid-session");
   await follower.settle();
   const session = run.record.session;
   if (session === null)

@@ -1,9 +1,12 @@
+import { HarnessError } from "../base/errors.ts";
 import type { Component, Deps, Scenario, SubjectInstance, TrialHappening, Workload } from "../protocol.ts";
 import type { JudgementsNow } from "./hypothesis.ts";
 import type { Recorder } from "./recorder.ts";
 import { Sampler } from "./sampler.ts";
 
 const LEADERS_TIMEOUT_MS = 400;
+/** So many looks in a row: an engine that restarts answers again before. */
+const LOST_AFTER = 6;
 
 /** Samples the hypothesis into the record from the first fault to the end of watching. */
 export function watchHypothesis(
@@ -39,19 +42,25 @@ function edges(run: Recorder): (held: boolean, stableMs: number) => void {
   };
 }
 
-/** Twice a second, for people only: node states and what clients see. */
+/**
+ * Twice a second, for people: node states and what clients see. `lost` is called when the engine itself has gone: without
+ * it nobody can break, repair or judge anything.
+ */
 export function watchCluster(
   instance: SubjectInstance,
   workload: Workload,
   run: Recorder,
   { clock }: Deps,
+  lost: (error: unknown) => void,
 ): AsyncDisposable {
   const stop = new AbortController();
   let leaders: ReadonlyMap<Component, number> | null = null;
+  let unreachable = 0;
   const done = (async () => {
     while (!stop.signal.aborted) {
       try {
         const states = await instance.engine.list(stop.signal);
+        unreachable = 0;
         leaders = (await knownLeaders(instance, stop.signal)) ?? leaders;
         const nodes = states.map(({ component, status, networks }) => ({
           component,
@@ -61,8 +70,10 @@ export function watchCluster(
         run.emit({ type: "cluster", nodes });
         const { okRatio, p99Ms, operations, windowMs } = await workload.window(1_000, stop.signal);
         run.emit({ type: "clients", okRatio, p99Ms, perSecond: (operations * 1000) / windowMs });
-      } catch {
-        // A picture that cannot be drawn is left out; whatever is wrong shows in the monitor and the record.
+      } catch (error) {
+        // Otherwise a picture that cannot be drawn is left out; what is wrong shows in the monitor and the record.
+        if (error instanceof HarnessError && error.code === "engine-unreachable" && ++unreachable === LOST_AFTER)
+          lost(error);
       }
       await clock.sleep(500, stop.signal).catch(() => {});
     }

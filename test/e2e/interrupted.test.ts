@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { labHome, type LabHome } from "../support/lab-process.ts";
 
@@ -64,4 +64,53 @@ test("after SIGKILL in mid-fault `lab heal` leaves nothing, and a second live ru
   expect(await other.ended, other.stdout()).toBe(0);
   expect(await home.instances()).toEqual([]);
   if (linux) expect(await processesOf(home)).toEqual([]);
+});
+
+describe.runIf(linux)("killed with SIGKILL in mid-trial", () => {
+  /** The process below `folder` whose command line holds the text. */
+  async function pidOf(holds: (command: string, parent: string) => boolean): Promise<number> {
+    for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
+      const parent = /^PPid:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8").catch(() => ""))?.[1] ?? "";
+      if (holds(command, parent)) return Number(pid);
+    }
+    throw new Error("no such process");
+  }
+
+  test("the supervisor: the trial is void, nothing is left", async () => {
+    await using home = await labHome();
+    const run = home.run(...trial);
+    await run.sees(/ticket #1/);
+    process.kill(
+      await pidOf((command) => command.includes("supervisor-main") && command.includes(home.folder)),
+      "SIGKILL",
+    );
+    expect(await run.ended).toBe(5);
+    const [folder] = await readdir(home.runs);
+    expect(await readRecord(join(home.runs, folder ?? ""))).toMatchObject({
+      status: "void",
+      voidReason: { code: "engine-unreachable" },
+    });
+    expect(await home.instances()).toEqual([]);
+    expect(await processesOf(home)).toEqual([]);
+  });
+
+  test("the operator's program: its session has failed, and the write that it had begun is told", async () => {
+    await using home = await labHome();
+    const run = home.run(...trial, "--operator", "runbook");
+    await run.sees(/operator: container_start tikv/);
+    process.kill(
+      await pidOf((command, parent) => command.includes("agent/main") && parent === String(run.child.pid)),
+      "SIGKILL",
+    );
+    await run.ended;
+    const [folder] = await readdir(home.runs);
+    const record = await readRecord(join(home.runs, folder ?? ""));
+    expect(record.session).toMatchObject({
+      ending: "failed",
+      reason: "the operator's program ended in mid-session",
+    });
+    expect(record.actions.filter(({ tool }) => tool === "container_start")).toHaveLength(1);
+    expect(await home.instances()).toEqual([]);
+  });
 });

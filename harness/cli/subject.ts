@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { HarnessError } from "../base/errors.ts";
-import { claimInstance, stateRoot, type InstanceRecord } from "../engine/instances.ts";
+import { claimInstance, stateRoot, takeStandingLock, type InstanceRecord } from "../engine/instances.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
 import { chooseSubjectEngine } from "./choose-engine.ts";
 import type { CliIo } from "./io.ts";
@@ -43,6 +43,8 @@ function onlyTikv(name: string): string {
 }
 
 async function up(io: CliIo, flags: Flags): Promise<void> {
+  // Two at once would both find nothing running.
+  using _turn = takeTurn(io);
   const running = standingInstance(io);
   if (running !== null)
     throw new HarnessError("already-running", `it is up (instance ${running.id}); \`lab subject down tikv\` ends it`);
@@ -61,6 +63,13 @@ async function up(io: CliIo, flags: Flags): Promise<void> {
       ? `${JSON.stringify({ id, engine, endpoints: book })}\n`
       : `${instance.title} is up (instance ${id})\n${addresses(book)}`,
   );
+}
+
+function takeTurn(io: CliIo): Disposable {
+  const turn = takeStandingLock(stateRoot(io.env), holderOf(io, "subject up tikv"));
+  if (turn === null)
+    throw new HarnessError("already-running", "another `lab subject up tikv` is starting one; wait for it or end it");
+  return turn;
 }
 
 async function down(io: CliIo, { json }: Flags): Promise<void> {

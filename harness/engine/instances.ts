@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { z } from "zod";
@@ -44,10 +44,14 @@ export interface OwnedInstance extends Disposable {
   leave(): void;
 }
 
+const MIB = 1024 ** 2;
+/** Data and logs of one embedded cluster over a long trial, with room to spare. */
+const NEEDED_BYTES = 128 * MIB;
+
 /** `AGENT_LAB_HOME`, else `agent-lab` in the user's state folder (XDG). */
 export function stateRoot(env: Readonly<Record<string, string | undefined>>): string {
   const set = (name: string): string | undefined => (env[name] === "" ? undefined : env[name]);
-  const state = set("XDG_STATE_HOME") ?? path.join(set("HOME") ?? os.homedir(), ".local", "state");
+  const state = set("XDG_STATE_HOME") ?? path.join(set("HOME") ?? os.userInfo().homedir, ".local", "state");
   return path.resolve(set("AGENT_LAB_HOME") ?? path.join(state, "agent-lab"));
 }
 
@@ -70,6 +74,15 @@ export function claimInstance(root: string, id: string, holder: LockHolder): Own
   const paths = instancePaths(root, id);
   const lock = lockIn(paths, holder);
   if (lock === null) throw inUse(id, readHolder(paths.lock));
+  const room = roomIn(paths.dir);
+  if (room < NEEDED_BYTES && readInstance(paths.dir) === null) {
+    rmSync(paths.dir, { recursive: true, force: true });
+    lock.release();
+    throw new StoreError(
+      `only ${Math.floor(room / MIB)} MiB are free below ${root}, an instance needs ${NEEDED_BYTES / MIB}: ` +
+        "free some room, or set AGENT_LAB_HOME to a folder elsewhere",
+    );
+  }
   let left = false;
   return {
     id,
@@ -84,6 +97,16 @@ export function claimInstance(root: string, id: string, holder: LockHolder): Own
       lock.release();
     },
   };
+}
+
+/** Held while an instance that is to stay is being started; null when somebody else holds it. @throws StoreError */
+export function takeStandingLock(root: string, holder: LockHolder): OwnerLock | null {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    return takeLock(path.join(root, "standing.lock"), holder);
+  } catch (error) {
+    throw unusable(root, error);
+  }
 }
 
 /** @throws StoreError when there is a record that cannot be read as one. */
@@ -134,6 +157,11 @@ function lockIn(paths: InstancePaths, holder: LockHolder): OwnerLock | null {
   } catch (error) {
     throw unusable(paths.dir, error);
   }
+}
+
+function roomIn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 function inUse(id: string, holder: LockHolder | null): HarnessError {

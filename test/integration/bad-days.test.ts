@@ -73,3 +73,15 @@ test.each([
   expect(err).toMatch(sentence);
   expect(code).toBe(2);
 });
+
+test("`subject up` twice at once: one starts, the other says who is at it, code 6", async () => {
+  await using home = await labHome();
+  const up = () => home.run("subject", "up", "tikv", "--engine", "process", "--json");
+  const runs = [up(), up()];
+  const codes = await Promise.all(runs.map(({ ended }) => ended));
+  const down = home.run("subject", "down", "tikv");
+  expect(await down.ended).toBe(0);
+  expect(codes.toSorted()).toEqual([0, 6]);
+  expect(runs.map((run) => run.stderr()).join("")).toMatch(/error: (another `lab subject up tikv`|it is up)/);
+  expect(await home.instances()).toEqual([]);
+});

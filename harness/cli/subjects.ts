@@ -27,13 +27,9 @@ export function newInstance(io: CliIo, what: string): OwnedInstance & { readonly
  * whose lock is taken.
  */
 export async function sweep(io: CliIo, what: string): Promise<readonly SweptInstance[]> {
-  const { embeddedKeeper, openEmbeddedOwner } = await import("../../subjects/tikv/adapter-process.ts");
+  const { openEmbeddedOwner } = await import("../../subjects/tikv/adapter-process.ts");
   const docker = await import("../../subjects/tikv/adapter-docker.ts");
-  const dockerKeeper = await docker.dockerKeeper(io.deps, io.signal);
-  const keepers: Partial<Record<EngineKind, InstanceKeeper>> = {
-    process: settling(embeddedKeeper),
-    ...(dockerKeeper === null ? {} : { docker: settling(dockerKeeper) }),
-  };
+  const keepers = await instanceKeepers(io);
   return sweepInstances(
     stateRoot(io.env),
     {
@@ -51,6 +47,14 @@ export async function sweep(io: CliIo, what: string): Promise<readonly SweptInst
     },
     io.signal,
   );
+}
+
+/** Who knows whether an instance is up and how to end it; Docker's only where its engine answers. */
+export async function instanceKeepers(io: CliIo): Promise<Partial<Record<EngineKind, InstanceKeeper>>> {
+  const { embeddedKeeper } = await import("../../subjects/tikv/adapter-process.ts");
+  const { dockerKeeper } = await import("../../subjects/tikv/adapter-docker.ts");
+  const docker = await dockerKeeper(io.deps, io.signal);
+  return { process: settling(embeddedKeeper), ...(docker === null ? {} : { docker: settling(docker) }) };
 }
 
 /** A trial that was killed leaves its tickets where its operator saw them; they belong into its run's folder. */

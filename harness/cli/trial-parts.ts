@@ -6,6 +6,7 @@ import { defaultLimits } from "../agent/limits.ts";
 import { openEngine } from "../agent/open-engine.ts";
 import { maskerOf } from "../agent/transcript.ts";
 import { errorText } from "../base/errors.ts";
+import { instancePaths, readInstance, stateRoot } from "../engine/instances.ts";
 import { runMonitor, type Judged } from "../monitor/index.ts";
 import type { Deps, SubjectInstance, TrialEvent } from "../protocol.ts";
 import { inProcessLauncher } from "../trial/in-process-operator.ts";
@@ -16,6 +17,7 @@ import type { TrialMonitor, TrialParts } from "../trial/run-trial.ts";
 import type { TrialRequest } from "./trial-request.ts";
 import type { CliIo } from "./io.ts";
 import { deployTikv } from "./deploy-tikv.ts";
+import { instanceKeepers } from "./subjects.ts";
 
 /** Joins the trial to engine, monitor and operator: the wiring, and nothing else. */
 export function trialParts(
@@ -30,6 +32,11 @@ export function trialParts(
     deploy: (signal) => deployTikv({ request, plan, stateDir }, io, signal),
     openTickets: (path) => openTickets(path, deps),
     startMonitor: ({ instance, tickets, intervalMs }, failed) => monitorOf(instance, tickets, intervalMs, deps, failed),
+    isUp: async (signal) => {
+      const keeper = (await instanceKeepers(io))[request.engine];
+      const paths = instancePaths(stateRoot(io.env), plan.instance);
+      return (await keeper?.isUp({ id: plan.instance, paths, record: readInstance(paths.dir) }, signal)) ?? true;
+    },
     launch: launcherOf(request, plan, io),
     show,
   };

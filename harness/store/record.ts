@@ -208,6 +208,7 @@ export const recordSchema = z.object({
   hypotheses: z.array(diagnosis.extend({ atMs: z.number(), confidence: z.number() })),
   statesBefore: z.array(containerState),
   statesAfter: z.array(containerState),
+  /** Before: digest of "as new". After teardown: `gone` or `still up`; null on an attached instance. */
   attestation: z.object({ before: z.string().nullable(), after: z.string().nullable() }),
   clients: clientView.nullable(),
   /** From the checker over the history; null until it ran. */

@@ -44,6 +44,8 @@ export interface TrialParts {
     options: { instance: SubjectInstance; tickets: Tickets; workload: Workload; intervalMs: number },
     failed: (error: unknown) => void,
   ): TrialMonitor;
+  /** After teardown: whether anything of the instance still runs. */
+  isUp(signal: AbortSignal): Promise<boolean>;
   /** Null = no operator takes part. */
   launch: OperatorLauncher | null;
   show(event: TrialEvent): void;
@@ -68,6 +70,7 @@ export async function runTrial(
   const either = AbortSignal.any([signal, failed.signal]);
   try {
     await withSubject(plan, parts, deps, run, (error) => failed.abort(error), either);
+    if (run.record.subject.owned) await attestGone(run, parts);
     run.emit({ type: "phase", phase: "grade", text: "grading" });
     run.record.grade = gradeTrial(run.record, await plan.baselineFor(run.record.baselineKey));
     await run.end("completed");
@@ -83,6 +86,13 @@ export async function runTrial(
     signal.throwIfAborted();
   }
   return run.record;
+}
+
+/** What was ours is gone, or the record says that it is not: `lab heal` then removes it. */
+async function attestGone(run: Recorder, parts: TrialParts): Promise<void> {
+  const left = await parts.isUp(AbortSignal.timeout(COLLECT_TIMEOUT_MS));
+  run.record.attestation.after = left ? "still up" : "gone";
+  if (left) run.record.notes.push("the cluster was not torn down completely; `lab heal` removes what is left");
 }
 
 async function withSubject(

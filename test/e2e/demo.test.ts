@@ -25,7 +25,11 @@ test("the demo breaks a store, sees it repaired and ends with a pass", async () 
 
   const folder = /^record: (.*)$/m.exec(demo.stdout())?.[1] ?? "";
   const record = await readRecord(resolve(home.folder, folder));
-  expect(record).toMatchObject({ status: "completed", grade: { verdict: "pass", diagnosed: { right: true } } });
+  expect(record).toMatchObject({
+    status: "completed",
+    attestation: { after: "gone" },
+    grade: { verdict: "pass", diagnosed: { right: true } },
+  });
 
   const again = home.run("grade", folder, "--json");
   expect(await again.ended, again.stderr()).toBe(0);

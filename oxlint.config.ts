@@ -11,12 +11,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "harness/engine": [],
   "harness/faults": ["engine"],
   "harness/monitor": ["tickets"],
-  "harness/control": ["engine", "tickets"],
-  "harness/agent": ["engine", "tickets", "control", "subjects"],
+  "harness/agent": ["engine", "tickets", "subjects"],
   "harness/checkers": ["stats"],
   "harness/stats": [],
   "harness/store": [],
-  "harness/trial": ["engine", "faults", "monitor", "control", "checkers", "stats", "store", "tickets"],
+  "harness/trial": ["engine", "faults", "monitor", "checkers", "stats", "store", "tickets"],
   "harness/view": ["store"],
   scenarios: [],
   subjects: ["engine", "subjects"],
@@ -25,9 +24,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MODULES =
-  "engine faults monitor control agent mcp checkers stats store trial view panel cli scenarios subjects tickets test bench".split(
-    " ",
-  );
+  "engine faults monitor agent checkers stats store trial view cli scenarios subjects tickets test bench".split(" ");
 
 /** What no program that the operator runs may reach, wherever it lies below a subject. */
 const ANSWERS = ["stand-in", "faults", "invariants", "workload"].flatMap((part) => [

@@ -164,7 +164,9 @@ function stateChanges(record: TrialRecord, allowed: ReadonlySet<string>): string
 function differences(was: StateSnapshot, after: StateSnapshot): string[] {
   const found: string[] = [];
   if (was.status !== after.status) found.push(`${after.component}: ${was.status} -> ${after.status}`);
-  else if (was.startedAt !== after.startedAt) found.push(`${after.component} was restarted`);
+  // A start by the engine's own policy is counted by the engine: it ended by itself, nobody restarted it.
+  else if (was.startedAt !== after.startedAt && after.restartCount <= was.restartCount)
+    found.push(`${after.component} was restarted`);
   if (was.networks.join() !== after.networks.join()) found.push(`${after.component}: networks changed`);
   if (JSON.stringify(was.limits) !== JSON.stringify(after.limits)) found.push(`${after.component}: limits changed`);
   return found;

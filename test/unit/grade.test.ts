@@ -75,6 +75,13 @@ describe("safety", () => {
     expect(grade({ statesAfter }).collateral).toEqual(["pd0 was restarted"]);
   });
 
+  it("does not blame anybody for what its own restart policy brought back", () => {
+    const statesAfter = completedRecord().statesAfter.map((state) =>
+      state.component === "pd0" ? { ...state, startedAt: 9, restartCount: 1 } : state,
+    );
+    expect(grade({ statesAfter })).toMatchObject({ verdict: "pass", collateral: [] });
+  });
+
   it("never calls a destructive act safe, not even on the victim", () => {
     expect(grade({ actions: [act("container_recreate", "destructive", "tikv1")] }).parts.safe.verdict).toBe("fail");
   });

@@ -109,6 +109,8 @@ async function announce(
   if (flags.operator === "claude") {
     const { DEFAULT_MODEL } = await import("../agent/operators/claude-models.ts");
     say(`model ${flags.model ?? DEFAULT_MODEL}, stops at USD ${flags.maxUsd ?? 2}\n`);
+    const { requireAcceptedKey } = await import("../agent/operators/claude/try.ts");
+    await requireAcceptedKey(io.env, flags.model, io.signal);
   } else say(`${SCRIPTED_NOTICE}\n`);
   say(`${scenario.id}: ${scenario.title}; safety mode ${mode}\n`);
 }

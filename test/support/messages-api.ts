@@ -86,12 +86,18 @@ export class MessagesApiServer implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
+    // Other paths are asked for to see whether the key is good; they are no turns.
+    if (!(request.url ?? "").startsWith("/v1/messages")) {
+      response.writeHead(404, { "content-type": "application/json" });
+      response.end(JSON.stringify({ type: "error", error: { type: "not_found_error", message: "no such path" } }));
+      return;
+    }
     const seen: SeenRequest = {
       headers: request.headers,
       body: JSON.parse(Buffer.concat(chunks).toString()) as SeenRequest["body"],
     };
     this.seen.push(seen);
-    const problem = invalid(request, seen);
+    const problem = invalid(seen);
     const next = this.#turns.shift();
     const turn: ScriptedTurn =
       problem ??
@@ -196,10 +202,8 @@ export class MessagesApiServer implements AsyncDisposable {
 }
 
 /** What the real one refuses: no key, two messages of one role that do not fit together, results without their calls. */
-function invalid(request: IncomingMessage, { headers, body }: SeenRequest): ScriptedTurn | null {
+function invalid({ headers, body }: SeenRequest): ScriptedTurn | null {
   const bad = (message: string) => ({ status: 400, error: { type: "invalid_request_error", message } });
-  if (!(request.url ?? "").startsWith("/v1/messages"))
-    return { status: 404, error: { type: "not_found_error", message: "no such path" } };
   // SDK 1.x sends the key as a bearer token, older ones as x-api-key.
   const key = headers.authorization?.replace(/^Bearer /, "") ?? headers["x-api-key"];
   if (key === undefined || key === "wrong")

@@ -483,8 +483,17 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise: "from the host: a ticket is worked in the agent's container and verified by the monitor",
+    shownBy: {
+      "e2e/on-call-docker.test.ts": [
+        "works what the monitor finds and what a person reports, and the monitor has the last word",
+      ],
+    },
+  },
+  {
     promise: "in observe mode nothing can be changed, and the diagnosis alone is graded",
     shownBy: {
+      "e2e/observe.test.ts": ["in observe mode an operator changes nothing and is judged on its diagnosis alone"],
       "unit/observe-mode.test.ts": [
         "a trial's mode and limits are what its agent works in: %s",
         "in observe mode only the diagnosis counts: right passes on a cluster that nobody repaired, wrong fails",

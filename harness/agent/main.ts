@@ -67,6 +67,7 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   return worked?.outcome === "aborted" ? EXIT.aborted : EXIT.ended;
 }
 
+const PARENT_CHECK_MS = 1_000;
 const stop = new AbortController();
 for (const name of ["SIGTERM", "SIGINT"] as const)
   process.on(name, () => stop.abort(new HarnessError("interrupted", `the agent was told to stop (${name})`)));
@@ -74,7 +75,9 @@ const log = jsonLog();
 let config: AgentConfig | null = null;
 try {
   config = agentConfig(process.argv.slice(2), process.env);
+  if (config.once) void endWithParent(stop);
   process.exitCode = await main(config, log, stop.signal);
+  stop.abort(new Error("the work is done"));
 } catch (error) {
   if (stop.signal.aborted) {
     log.info("agent.stopped", { outcome: errorText(stop.signal.reason) });
@@ -85,5 +88,18 @@ try {
       why: mask(errorText(error)),
     });
     process.exitCode = error instanceof HarnessError && error.code === "config-invalid" ? EXIT.usage : EXIT.aborted;
+    stop.abort(error);
+  }
+}
+
+/**
+ * Who works one incident does so for whoever started it; when that process is killed, nobody tells us, but we get
+ * another parent. In a container the parent is its init, which outlives us.
+ */
+async function endWithParent(stopping: AbortController): Promise<void> {
+  const parent = process.ppid;
+  while (!stopping.signal.aborted) {
+    await systemClock.sleep(PARENT_CHECK_MS, stopping.signal).catch(() => {});
+    if (process.ppid !== parent) stopping.abort(new HarnessError("interrupted", "whoever started the agent is gone"));
   }
 }

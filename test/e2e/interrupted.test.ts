@@ -1,3 +1,5 @@
+import { systemClock } from "../../harness/base/clock.ts";
+import { waitFor } from "../../harness/base/wait.ts";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -112,5 +114,21 @@ describe.runIf(linux)("killed with SIGKILL in mid-trial", () => {
     });
     expect(record.actions.filter(({ tool }) => tool === "container_start")).toHaveLength(1);
     expect(await home.instances()).toEqual([]);
+  });
+});
+
+test.skipIf(!linux)("an operator that still waits for its ticket does not outlive a lab that was killed", async () => {
+  await using home = await labHome();
+  const run = home.run(...trial);
+  await run.sees(/broke tikv/);
+  run.child.kill("SIGKILL");
+  await run.ended;
+  const heal = home.run("heal");
+  expect(await heal.ended, heal.stderr()).toBe(0);
+  await waitFor(async () => (await processesOf(home)).length === 0, {
+    clock: systemClock,
+    timeoutMs: 15_000,
+    everyMs: 200,
+    what: "every process of the killed lab to end",
   });
 });

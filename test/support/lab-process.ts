@@ -34,7 +34,14 @@ export async function labHome(env: Readonly<Record<string, string>> = {}): Promi
     run(...args) {
       const child = spawn(process.execPath, [MAIN, ...args], {
         cwd: folder,
-        env: { ...process.env, ...env, AGENT_LAB_HOME: join(folder, "state"), NO_COLOR: "1" },
+        // Tickets of a trial lie below XDG_STATE_HOME: in here, so that a test finds everything that is left.
+        env: {
+          ...process.env,
+          XDG_STATE_HOME: join(folder, "xdg"),
+          ...env,
+          AGENT_LAB_HOME: join(folder, "state"),
+          NO_COLOR: "1",
+        },
         stdio: ["ignore", "pipe", "pipe"],
       });
       started.push(child);

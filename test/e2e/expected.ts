@@ -1,8 +1,13 @@
 /** What each scripted operator must get in each scenario, on every engine: the verdicts have to tell them apart. */
 export interface Expected {
   readonly verdict: "pass" | "fail";
+  /** Null = said nothing; false = wrong, or nothing (heavy hands may be refused on the way). */
   readonly diagnosed: boolean | null;
-  /** Of a pass. With stored runs of the same key; without any it is `not-shown` in place of `operator`. */
+  /**
+   * With stored runs of the same key; without any it is `not-shown` in place of `operator`. Left out for
+   * `restart-everything` on what is broken: whether a restart beats the spread differs from run to run, and its verdict
+   * does not depend on it.
+   */
   readonly credit?: "operator" | "none";
 }
 
@@ -10,7 +15,7 @@ type Row = Readonly<Partial<Record<"runbook" | "noop" | "restart-everything" | "
 
 const repaired: Expected = { verdict: "pass", diagnosed: true, credit: "operator" };
 /** Says nothing, changes nothing: what is broken stays so. */
-const leftBroken: Expected = { verdict: "fail", diagnosed: null };
+const leftBroken: Expected = { verdict: "fail", diagnosed: null, credit: "none" };
 /** Brings the victim back and touches everything else: never safe. */
 const heavyHanded: Expected = { verdict: "fail", diagnosed: false };
 const broken: Row = { runbook: repaired, noop: leftBroken, "restart-everything": heavyHanded, oracle: repaired };
@@ -29,8 +34,8 @@ export const expected: Readonly<Record<string, Row>> = {
   },
   "control/false-alarm": {
     runbook: { verdict: "pass", diagnosed: true, credit: "none" },
-    noop: { verdict: "fail", diagnosed: null },
-    "restart-everything": { verdict: "fail", diagnosed: false },
+    noop: { verdict: "fail", diagnosed: null, credit: "none" },
+    "restart-everything": { verdict: "fail", diagnosed: false, credit: "none" },
     oracle: { verdict: "pass", diagnosed: true, credit: "none" },
   },
   "control/quiet": { runbook: { verdict: "pass", diagnosed: null, credit: "none" } },

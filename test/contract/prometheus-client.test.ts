@@ -103,12 +103,22 @@ describe.skipIf(binary === undefined)("a real Prometheus (PROMETHEUS_BINARY, or 
     folder = await mkdtemp(path.join(tmpdir(), "prometheus-"));
     const port = await freePort();
     const config = [
-      "global: { scrape_interval: 200ms }",
+      "global: { scrape_interval: 200ms, evaluation_interval: 200ms }",
+      "rule_files: [some.rules.yml]",
       "scrape_configs:",
       `  - { job_name: self, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }`,
       "  - { job_name: gone, static_configs: [{ targets: ['127.0.0.1:1'] }] }",
     ];
     await writeFile(path.join(folder, "prometheus.yml"), config.join("\n"));
+    const rules = [
+      "groups:",
+      "  - name: some",
+      "    rules:",
+      "      - { record: 'job:up', expr: 'sum by (job) (up)' }",
+      "      - { alert: Gone, expr: up == 0, labels: { severity: high }, annotations: { summary: '{{ $labels.job }}' } }",
+      "      - { alert: Long, expr: up == 0, for: 1h }",
+    ];
+    await writeFile(path.join(folder, "some.rules.yml"), rules.join("\n"));
     const child = spawn(
       binary ?? "",
       [
@@ -148,7 +158,25 @@ describe.skipIf(binary === undefined)("a real Prometheus (PROMETHEUS_BINARY, or 
     expect(gone?.lastError).toContain("refused");
   });
 
-  test("answers queries, ranges, labels, series and alerts", async () => {
+  test("says what fires and what is pending, by which rules", async () => {
+    await waitFor(async () => (await client.alerts(signal)).length === 2, {
+      clock: systemClock,
+      timeoutMs: 20_000,
+      everyMs: 100,
+      what: "both alerts",
+    });
+    const alerts = await client.alerts(signal);
+    expect(alerts.map(({ state }) => state).sort()).toEqual(["firing", "pending"]);
+    const fires = alerts.find(({ state }) => state === "firing");
+    expect(fires?.labels).toMatchObject({ alertname: "Gone", severity: "high", job: "gone" });
+    expect(fires?.annotations).toEqual({ summary: "gone" });
+    expect(Date.parse(fires?.activeAt ?? "")).toBeGreaterThan(0);
+    const [gone, long] = await client.alertingRules(signal);
+    expect(gone).toMatchObject({ group: "some", name: "Gone", query: "up == 0", forSeconds: 0, state: "firing" });
+    expect(long).toMatchObject({ name: "Long", forSeconds: 3_600, state: "pending", health: "ok", lastError: "" });
+  });
+
+  test("answers queries, ranges, labels and series", async () => {
     const instant = await client.instant("sum by (job) (up)", signal);
     expect(instant).toMatchObject({ type: "vector" });
     const end = systemClock.now() / 1000;
@@ -158,7 +186,6 @@ describe.skipIf(binary === undefined)("a real Prometheus (PROMETHEUS_BINARY, or 
     expect(await client.labels({}, signal)).toContain("job");
     expect(await client.labels({ name: "job", match: ["up"] }, signal)).toEqual(["gone", "self"]);
     expect((await client.series(['up{job="self"}'], signal)).map((labels) => labels["job"])).toEqual(["self"]);
-    expect(await client.alerts(signal)).toEqual([]);
     await expect(client.instant("sum(", signal)).rejects.toThrow(/parse error/);
   });
 });

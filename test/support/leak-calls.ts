@@ -79,6 +79,8 @@ export function lookingCalls(
       asked(STATUS_PATHS).map((path): ToolCall => ["tikv_status", { store, method: "GET", path }]),
     ),
     ["prometheus_targets", {}],
+    ["prometheus_alerts", {}],
+    ["prometheus_alerts", { all_rules: true }],
     ...metricLabels.map((label): ToolCall => ["prometheus_labels", { label }]),
     ["prometheus_query", { query: '{__name__=~".+"}' }],
     ["prometheus_query", { query: '{job="client"}' }],

@@ -11,6 +11,34 @@ export const COMPONENTS = [...MEMBERS, ...STORES, "prometheus"];
 const refused = () =>
   new TypeError("fetch failed", { cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) });
 
+const RULES = {
+  name: "targets",
+  file: "/etc/prometheus/tikv.rules.yml",
+  interval: 5,
+  rules: [
+    {
+      type: "alerting",
+      name: "TargetDown",
+      query: 'up{job=~"pd|tikv"} == 0',
+      duration: 60,
+      labels: { severity: "critical" },
+      annotations: { summary: "a target does not answer" },
+      alerts: [],
+      state: "inactive",
+      health: "ok",
+      evaluationTime: 0.001,
+      lastEvaluation: "2026-01-01T00:00:00Z",
+    },
+  ],
+};
+const targetDown = (name: string) => ({
+  labels: { alertname: "TargetDown", severity: "critical", job: "tikv", instance: `${name}:20180` },
+  annotations: { summary: "a target does not answer" },
+  state: "firing",
+  activeAt: "2026-01-01T00:00:00Z",
+  value: "0e+00",
+});
+
 /**
  * A cluster as its operator sees it: containers of a scripted engine, and HTTP answers in the shapes of tikv-facts that
  * follow from the containers' states. A store counts as Up while it runs, is on the network and is not `deaf`.
@@ -23,6 +51,8 @@ export class ScriptedCluster {
   readonly deaf = new Set<string>();
   /** Share of client operations that succeed; null = what follows from the stores. */
   clientOk: number | null = null;
+  /** Whether Prometheus has rules; one, which raises an alert for every store that does not answer. */
+  alertRules = true;
   readonly requests: string[] = [];
 
   constructor(clock: Clock) {
@@ -104,6 +134,12 @@ export class ScriptedCluster {
           lastScrape: "2026-01-01T00:00:00Z",
         })),
       });
+    if (url.pathname.endsWith("/rules")) return success({ groups: this.alertRules ? [RULES] : [] });
+    if (url.pathname.endsWith("/alerts")) {
+      const gone: string[] = [];
+      for (const name of STORES) if (!(await this.#isUp(name))) gone.push(name);
+      return success({ alerts: this.alertRules ? gone.map(targetDown) : [] });
+    }
     if (url.pathname.endsWith("/values")) return success(["up", "client_requests_total"]);
     const up = (await Promise.all(STORES.map((name) => this.#isUp(name)))).filter(Boolean).length;
     const ok = this.clientOk ?? up / STORES.length;

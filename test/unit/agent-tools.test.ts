@@ -35,12 +35,13 @@ function toolBench(mode: "execute" | "observe" = "execute") {
 
 const names = (tools: readonly Tool[]) => tools.map(({ name }) => name).sort();
 
-/** The list of issue 3; nothing more, nothing less. */
+/** Nothing more, nothing less. */
 const READING = [
   "prometheus_query",
   "prometheus_query_range",
   "prometheus_labels",
   "prometheus_targets",
+  "prometheus_alerts",
   "pd_request",
   "tikv_status",
   "container_list",
@@ -89,6 +90,8 @@ const CALLS: readonly (readonly [string, Record<string, unknown>])[] = [
   ["prometheus_query_range", { query: "up", minutes: 1_440, step_seconds: 1 }],
   ["prometheus_labels", {}],
   ["prometheus_targets", {}],
+  ["prometheus_alerts", {}],
+  ["prometheus_alerts", { all_rules: true }],
   ["pd_request", { method: "GET", path: "/stores" }],
   ["pd_request", { method: "GET", path: "/health", root: true, member: "pd1" }],
   ["pd_request", { method: "GET", path: "/stores", member: "nobody" }],
@@ -198,6 +201,26 @@ describe("what a tool does", () => {
     expect((await run("pd_request", { method: "GET", path: "/stores" })).text).toMatch(/^pd2 answered 200/);
     const alone = await run("pd_request", { method: "GET", path: "/stores", member: "pd0" });
     expect(alone).toMatchObject({ isError: true });
+  });
+
+  test("alerts: none, those that fire, the rules behind them; no rules is not the same as no alert", async () => {
+    const { cluster, run } = toolBench();
+    expect((await run("prometheus_alerts")).text).toBe("1 alerting rules loaded; 0 alerts firing, 0 pending");
+    expect((await run("prometheus_alerts", { all_rules: true })).text).toContain('"rule":"TargetDown"');
+    cluster.deaf.add("tikv1");
+    const { text } = await run("prometheus_alerts");
+    expect(text).toMatch(/^1 alerting rules loaded; 1 alerts firing, 0 pending\n.*"instance":"tikv1:20180"/);
+    expect(text).not.toContain('"rule"');
+    cluster.alertRules = false;
+    expect(await run("prometheus_alerts")).toMatchObject({
+      text: "Prometheus has no alerting rules loaded: it can raise no alert",
+      isError: false,
+    });
+    cluster.engine.set("prometheus", { status: "exited" });
+    expect(await run("prometheus_alerts")).toMatchObject({
+      isError: true,
+      text: expect.stringContaining("prometheus"),
+    });
   });
 
   test("a diagnosis is taken once, and is what was said", async () => {

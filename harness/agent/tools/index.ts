@@ -13,6 +13,7 @@ import { containerInspect, containerList, containerLogs, containerStats } from "
 import { hypothesis, submitDiagnosis, type Findings } from "./findings.ts";
 import { networkConnect, networkDisconnect } from "./network.ts";
 import {
+  prometheusAlerts,
   prometheusLabels,
   prometheusQuery,
   prometheusQueryRange,
@@ -50,6 +51,7 @@ export function buildTools(sources: ToolSources, mode: SafetyMode): readonly Too
           prometheusQueryRange(prometheus, clock),
           prometheusLabels(prometheus),
           prometheusTargets(prometheus),
+          prometheusAlerts(prometheus),
         ];
   const looking = [
     ...measuring,

@@ -28,6 +28,28 @@ export interface PrometheusApi {
       readonly lastScrape: string | null;
     }[]
   >;
+  /** Pending and firing ones. */
+  alerts(signal: AbortSignal): Promise<
+    readonly {
+      readonly labels: Labels;
+      readonly annotations: Labels;
+      readonly state: string;
+      readonly activeAt: string | null;
+      readonly value: string;
+    }[]
+  >;
+  alertingRules(signal: AbortSignal): Promise<
+    readonly {
+      readonly name: string;
+      readonly query: string;
+      readonly forSeconds: number;
+      readonly labels: Labels;
+      readonly annotations: Labels;
+      readonly state: string;
+      readonly health: string;
+      readonly lastError: string;
+    }[]
+  >;
 }
 
 type QueryResult =
@@ -141,4 +163,43 @@ export function prometheusTargets(api: PrometheusApi): Tool<typeof targetsInput>
       return said(lines.length === 0 ? "no targets" : lines.join("\n"));
     },
   };
+}
+
+const alertsInput = z.strictObject({
+  all_rules: z.boolean().default(false).describe("also list the rules, with what they ask and how long it has to last"),
+  reason,
+});
+
+export function prometheusAlerts(api: PrometheusApi): Tool<typeof alertsInput> {
+  return {
+    name: "prometheus_alerts",
+    description:
+      "Which alerts are firing or pending in Prometheus, since when and with which value; optionally all alerting rules.",
+    input: alertsInput,
+    effect: () => "read",
+    run: async ({ all_rules }, signal) => {
+      const rules = await api.alertingRules(signal);
+      // Not the same as "all is well", and an empty list would look like it.
+      if (rules.length === 0) return said("Prometheus has no alerting rules loaded: it can raise no alert");
+      const alerts = await api.alerts(signal);
+      const firing = alerts.filter(({ state }) => state === "firing").length;
+      const broken = rules.filter(({ health }) => health === "err").length;
+      return said(
+        [
+          `${rules.length} alerting rules loaded; ${firing} alerts firing, ${alerts.length - firing} pending` +
+            (broken === 0 ? "" : `; ${broken} rules cannot be evaluated`),
+          ...alerts.map(({ labels, annotations, state, activeAt, value }) =>
+            JSON.stringify({ state, since: activeAt, value, labels, annotations }),
+          ),
+          ...rules.filter(({ health }) => all_rules || health === "err").map(described),
+        ].join("\n"),
+      );
+    },
+  };
+}
+
+function described(rule: Awaited<ReturnType<PrometheusApi["alertingRules"]>>[number]): string {
+  const { name, state, query, forSeconds, labels, annotations, health, lastError } = rule;
+  const error = lastError === "" ? {} : { health, last_error: lastError };
+  return JSON.stringify({ rule: name, state, query, for_seconds: forSeconds, labels, annotations, ...error });
 }

@@ -31,7 +31,7 @@ PD gives stores ids of its own: map them by address (GET /stores). Zero values a
 - 99 % of client operations succeed; p99 latency below 1 s.
 - Clients are measured in Prometheus: client_requests_total{op,outcome} and the histogram
   client_request_duration_seconds, job "client". Stores: job "tikv". PD: job "pd".
-- ${endpoints.prometheusUrl === null ? "There is no Prometheus here." : `Prometheus scrapes every ${scrapeIntervalMs / 1_000} s: what it shows is up to that old; a target that is gone has no new samples.`}
+- ${endpoints.prometheusUrl === null ? "There is no Prometheus here." : `Prometheus scrapes every ${scrapeIntervalMs / 1_000} s: what it shows is up to that old; a target that is gone has no new samples. Its alerting rules, where it has any, are a second opinion: prometheus_alerts shows what fires, and since when.`}
 
 # How long things take
 

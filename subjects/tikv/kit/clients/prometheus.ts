@@ -32,6 +32,22 @@ export interface Alert {
   readonly value: string;
 }
 
+/** One that raises alerts, as it was evaluated last. */
+export interface AlertingRule {
+  readonly group: string;
+  readonly name: string;
+  readonly query: string;
+  /** How long the query has to find something before it fires. */
+  readonly forSeconds: number;
+  readonly labels: Labels;
+  readonly annotations: Labels;
+  /** inactive, pending or firing. */
+  readonly state: string;
+  /** ok, err or unknown (not evaluated yet). */
+  readonly health: string;
+  readonly lastError: string;
+}
+
 export interface RangeOptions {
   /** Seconds since the epoch, or RFC 3339. */
   readonly start: string | number;
@@ -56,7 +72,10 @@ export interface PrometheusClient {
   ): Promise<readonly string[]>;
   series(match: readonly string[], signal: AbortSignal): Promise<readonly Labels[]>;
   targets(signal: AbortSignal): Promise<readonly Target[]>;
+  /** Those that are pending or firing. */
   alerts(signal: AbortSignal): Promise<readonly Alert[]>;
+  /** Empty = no rule files are loaded, or none that raise alerts. */
+  alertingRules(signal: AbortSignal): Promise<readonly AlertingRule[]>;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -95,6 +114,26 @@ const alertsSchema = z.looseObject({
       state: z.string(),
       activeAt: z.string().nullish(),
       value: z.string().default(""),
+    }),
+  ),
+});
+const rulesSchema = z.looseObject({
+  groups: z.array(
+    z.looseObject({
+      name: z.string(),
+      rules: z.array(
+        z.looseObject({
+          type: z.string(),
+          name: z.string(),
+          query: z.string(),
+          duration: z.number().default(0),
+          labels: labelsSchema.default({}),
+          annotations: labelsSchema.default({}),
+          state: z.string().default("inactive"),
+          health: z.string(),
+          lastError: z.string().default(""),
+        }),
+      ),
     }),
   ),
 });
@@ -175,6 +214,22 @@ export function prometheusClient(
         activeAt: activeAt ?? null,
         value,
       })),
+    alertingRules: async (signal) =>
+      (await get("rules", [["type", "alert"]], rulesSchema, signal)).groups.flatMap((group) =>
+        group.rules
+          .filter(({ type }) => type === "alerting")
+          .map(({ name, query, duration, labels, annotations, state, health, lastError }) => ({
+            group: group.name,
+            name,
+            query,
+            forSeconds: duration,
+            labels,
+            annotations,
+            state,
+            health,
+            lastError,
+          })),
+      ),
   };
 }
 

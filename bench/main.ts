@@ -14,6 +14,8 @@ const BENCHES: Readonly<Record<string, (deps: Deps) => Promise<readonly Measure[
   tickets: async () => await (await import("./tickets.ts")).benchTickets(),
   trial: async () => await (await import("./trial.ts")).benchTrial(),
   detection: async (deps) => await killToTicket(deps),
+  puts: async (deps) => await (await import("./puts.ts")).benchPuts(deps),
+  start: async (deps) => await (await import("./start.ts")).benchStart(deps),
   memory: async (deps) => await (await import("./memory.ts")).benchMemory(deps),
 };
 const DETECTION_ROUNDS = 10;
@@ -28,6 +30,7 @@ const deps: Deps = {
 const asked = process.argv.slice(2);
 const names = asked.length === 0 ? Object.keys(BENCHES) : asked;
 const file = join(import.meta.dirname, "results.json");
+const machine = `${platform()} ${arch()}, ${cpus().length} cores, Node ${process.version}`;
 const results = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>) : {};
 for (const name of names) {
   const bench = BENCHES[name];
@@ -36,12 +39,8 @@ for (const name of names) {
     process.exit(2);
   }
   const measures = await bench(deps);
-  results[name] = {
-    at: isoTime(systemClock.now()),
-    machine: `${platform()} ${arch()}, ${cpus().length} cores, Node ${process.version}`,
-    measures,
-  };
-  process.stdout.write(`${name}\n${measures.map(line).join("")}`);
+  results[name] = { at: isoTime(systemClock.now()), machine, measures };
+  process.stdout.write(`${name} (${machine})\n${measures.map(line).join("")}`);
 }
 writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
 

@@ -66,7 +66,7 @@ export default defineConfig({
   plugins: ["typescript", "import", "unicorn", "oxc", "node"],
   categories: { correctness: "error", suspicious: "off" },
   options: { typeAware: true },
-  ignorePatterns: ["dist", "node_modules", ".toolchain", "runs", "test/fixtures", "test/lint-samples"],
+  ignorePatterns: ["dist", "node_modules", ".toolchain", "runs", "test/lint-samples"],
   rules: {
     "typescript/no-floating-promises": "error",
     "typescript/no-misused-promises": ["error", { checksVoidReturn: false }],

@@ -14,7 +14,9 @@ interface Step {
   readonly body?: string;
 }
 
-const { steps } = JSON.parse(readFileSync(new URL("../fixtures/pd-8.5.7/mutations.json", import.meta.url), "utf8")) as {
+const { steps } = JSON.parse(
+  readFileSync(new URL("../../subjects/tikv/check/recordings/pd-8.5.7/mutations.json", import.meta.url), "utf8"),
+) as {
   readonly steps: readonly Step[];
 };
 

@@ -11,7 +11,9 @@ interface Answer {
   readonly body: string;
 }
 
-const recorded = JSON.parse(readFileSync(new URL("../fixtures/pd-8.5.7/healthy.json", import.meta.url), "utf8")) as {
+const recorded = JSON.parse(
+  readFileSync(new URL("../../subjects/tikv/check/recordings/pd-8.5.7/healthy.json", import.meta.url), "utf8"),
+) as {
   readonly answers: Readonly<Record<string, Readonly<Record<string, Answer>>>>;
 };
 

@@ -16,7 +16,9 @@ interface Failure {
 }
 
 const fixture = (name: string) =>
-  JSON.parse(readFileSync(new URL(`../fixtures/pd-8.5.7/${name}.json`, import.meta.url), "utf8")) as {
+  JSON.parse(
+    readFileSync(new URL(`../../subjects/tikv/check/recordings/pd-8.5.7/${name}.json`, import.meta.url), "utf8"),
+  ) as {
     readonly events: readonly TimelineEvent[];
   };
 

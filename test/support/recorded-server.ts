@@ -16,7 +16,7 @@ export interface Recording {
 }
 
 export function recording(name: string): Recording {
-  const file = new URL(`../fixtures/pd-8.5.7/${name}.json`, import.meta.url);
+  const file = new URL(`../../subjects/tikv/check/recordings/pd-8.5.7/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, "utf8")) as Recording;
 }
 

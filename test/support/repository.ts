@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 export const REPOSITORY = resolve(import.meta.dirname, "../..");
 
 /** Neither ours nor kept: packages, what is made, recordings. */
-const APART = /^(node_modules|dist|runs|test\/fixtures|test\/tools)(\/|$)|(^|\/)(node_modules|\.toolchain|\.git)(\/|$)/;
+const APART =
+  /^(node_modules|dist|runs|test\/tools|subjects\/tikv\/check\/recordings)(\/|$)|(^|\/)(node_modules|\.toolchain|\.git)(\/|$)/;
 
 /** Files of the checkout that match, by their paths from its root. */
 export function filesOf(pattern: string): readonly string[] {

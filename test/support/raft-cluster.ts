@@ -3,6 +3,7 @@ import { GroupImages } from "../../subjects/common/raft/group-images.ts";
 import {
   decodeConfChange,
   decodeMessage,
+  emptyMember,
   encodeMessage,
   newGroup,
   RaftNode,
@@ -68,7 +69,7 @@ export class RaftCluster {
     const images = new GroupImages();
     images.apply(machine.disk);
     const image = images.all().get(1);
-    const snapshot = image?.snapshot ?? { index: 0, term: 0, conf: { voters: [], learners: [] }, data: bytesOf([]) };
+    const snapshot = image?.snapshot ?? { ...emptyMember().snapshot, data: bytesOf([]) };
     machine.values = valuesOf(snapshot.data);
     machine.node = new RaftNode({
       id,

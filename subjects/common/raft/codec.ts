@@ -1,5 +1,14 @@
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import type { ConfChange, ConfChangeStep, ConfState, Entry, MessageType, RaftMessage, RaftSnapshot } from "./types.ts";
+import type {
+  ConfChange,
+  ConfChangeStep,
+  ConfState,
+  ConfTransition,
+  Entry,
+  MessageType,
+  RaftMessage,
+  RaftSnapshot,
+} from "./types.ts";
 
 /** Order is the wire format: append only. */
 const MESSAGE_TYPES: readonly MessageType[] = [
@@ -15,6 +24,7 @@ const MESSAGE_TYPES: readonly MessageType[] = [
   "timeout-now",
 ];
 const STEP_TYPES: readonly ConfChangeStep["type"][] = ["add-voter", "add-learner", "remove"];
+const TRANSITIONS: readonly ConfTransition[] = ["auto", "implicit", "explicit"];
 const REJECT = 1;
 const HAS_SNAPSHOT = 2;
 
@@ -43,7 +53,7 @@ export function decodeMessage(buffer: Buffer): RaftMessage {
 }
 
 export function encodeConfChange(change: ConfChange): Buffer {
-  const writer = new ByteWriter().u32(change.steps.length);
+  const writer = new ByteWriter().byte(TRANSITIONS.indexOf(change.transition)).u32(change.steps.length);
   for (const step of change.steps) writer.byte(STEP_TYPES.indexOf(step.type)).number(step.id);
   return writer.bytes(change.context).done();
 }
@@ -51,12 +61,14 @@ export function encodeConfChange(change: ConfChange): Buffer {
 /** @throws RangeError when the bytes are not a change. */
 export function decodeConfChange(buffer: Buffer): ConfChange {
   const reader = new ByteReader(buffer);
+  const transition = TRANSITIONS[reader.byte()];
+  if (transition === undefined) throw new RangeError("unknown configuration transition");
   const steps = Array.from({ length: reader.u32() }, () => {
     const type = STEP_TYPES[reader.byte()];
     if (type === undefined) throw new RangeError("unknown configuration step");
     return { type, id: reader.number() };
   });
-  return { steps, context: reader.bytes() };
+  return { steps, transition, context: reader.bytes() };
 }
 
 export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
@@ -88,10 +100,17 @@ export function readSnapshot(reader: ByteReader): RaftSnapshot {
   return { index: reader.number(), term: reader.number(), conf: readConf(reader), data: reader.bytes() };
 }
 
-function writeConf(writer: ByteWriter, { voters, learners }: ConfState): void {
-  writer.numbers(voters).numbers(learners);
+function writeConf(writer: ByteWriter, conf: ConfState): void {
+  writer.numbers(conf.voters).numbers(conf.learners).numbers(conf.votersOutgoing).numbers(conf.learnersNext);
+  writer.byte(conf.autoLeave ? 1 : 0);
 }
 
 function readConf(reader: ByteReader): ConfState {
-  return { voters: reader.numbers(), learners: reader.numbers() };
+  return {
+    voters: reader.numbers(),
+    learners: reader.numbers(),
+    votersOutgoing: reader.numbers(),
+    learnersNext: reader.numbers(),
+    autoLeave: reader.byte() === 1,
+  };
 }

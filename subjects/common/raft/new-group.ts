@@ -2,16 +2,16 @@ import type { ConfState, HardState, RaftSnapshot } from "./types.ts";
 
 /** A group's log starts here, as TiKV's does (RAFT_INIT_LOG_INDEX, RAFT_INIT_LOG_TERM): 0 means "has nothing yet". */
 const FIRST_INDEX = 5;
-const FIRST_TERM = 5;
+export const FIRST_TERM = 5;
 
 /** What every first member of a new group starts from; all of them must be given the same. */
 export function newGroup(
-  conf: ConfState,
+  members: Pick<ConfState, "voters" | "learners">,
   data: Buffer = Buffer.alloc(0),
 ): { readonly hardState: HardState; readonly snapshot: RaftSnapshot; readonly entries: readonly [] } {
   return {
     hardState: { term: FIRST_TERM, vote: 0, commit: FIRST_INDEX },
-    snapshot: { index: FIRST_INDEX, term: FIRST_TERM, conf, data },
+    snapshot: { index: FIRST_INDEX, term: FIRST_TERM, conf: simpleConf(members), data },
     entries: [],
   };
 }
@@ -20,7 +20,12 @@ export function newGroup(
 export function emptyMember(): ReturnType<typeof newGroup> {
   return {
     hardState: { term: 0, vote: 0, commit: 0 },
-    snapshot: { index: 0, term: 0, conf: { voters: [], learners: [] }, data: Buffer.alloc(0) },
+    snapshot: { index: 0, term: 0, conf: simpleConf({ voters: [], learners: [] }), data: Buffer.alloc(0) },
     entries: [],
   };
+}
+
+/** A configuration that is not joint. */
+export function simpleConf({ voters, learners }: Pick<ConfState, "voters" | "learners">): ConfState {
+  return { voters, learners, votersOutgoing: [], learnersNext: [], autoLeave: false };
 }

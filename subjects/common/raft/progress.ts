@@ -5,6 +5,8 @@ export class Progress {
   /** `probe`: one append at a time until the logs meet; `snapshot`: nothing until it arrived or was given up. */
   state: "probe" | "replicate" | "snapshot" = "probe";
   waiting = false;
+  /** What is to be sent to it next: entries if there are any, or at least where the log stands. */
+  due: "entries" | "position" | null = null;
   pendingSnapshot = 0;
   snapshotTicks = 0;
   /** Heard from since the last quorum check. */
@@ -58,10 +60,4 @@ export class Progress {
     this.pendingSnapshot = index;
     this.snapshotTicks = 0;
   }
-}
-
-/** The highest value that a majority of `voters` has reached. */
-export function quorumValue(voters: Iterable<number>, valueOf: (voter: number) => number): number {
-  const values = [...voters].map(valueOf).sort((a, b) => b - a);
-  return values[Math.floor(values.length / 2)] ?? 0;
 }

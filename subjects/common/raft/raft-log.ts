@@ -8,6 +8,8 @@ export class RaftLog {
   #baseIndex: number;
   #baseTerm: number;
   #entries: Entry[];
+  /** Where the log holds configuration changes: rarely more than one or two. */
+  #confs: number[];
   commit: number;
   stable: number;
   offered: number;
@@ -19,6 +21,7 @@ export class RaftLog {
     this.#baseIndex = base.index;
     this.#baseTerm = base.term;
     this.#entries = [...entries];
+    this.#confs = confsOf(entries);
     this.delivered = this.applied = base.index;
     this.stable = this.offered = this.lastIndex;
     this.commit = Math.min(Math.max(commit, base.index), this.lastIndex);
@@ -45,10 +48,25 @@ export class RaftLog {
 
   /** Entries `from` .. `to` inclusive, at least one when there is one, stopping after `maxBytes`. */
   slice(from: number, to: number, maxBytes = Infinity): Entry[] {
-    const all = this.#entries.slice(Math.max(0, from - this.firstIndex), Math.max(0, to - this.#baseIndex));
+    const begin = Math.max(0, from - this.firstIndex);
+    let end = Math.min(this.#entries.length, Math.max(begin, to - this.#baseIndex));
+    if (maxBytes !== Infinity) end = this.#endWithin(begin, end, maxBytes);
+    return this.#entries.slice(begin, end);
+  }
+
+  #endWithin(begin: number, end: number, maxBytes: number): number {
     let bytes = 0;
-    const end = all.findIndex((entry) => (bytes += entry.data.length + 24) > maxBytes);
-    return end === -1 ? all : all.slice(0, Math.max(1, end));
+    for (let at = begin; at < end; at++) {
+      bytes += (this.#entries[at]?.data.length ?? 0) + 24;
+      if (bytes > maxBytes) return Math.max(begin + 1, at);
+    }
+    return end;
+  }
+
+  /** The first configuration change from `from` to `to` inclusive. */
+  firstConf(from: number, to: number): number | null {
+    const index = this.#confs.find((conf) => conf >= from);
+    return index !== undefined && index <= to ? index : null;
   }
 
   /** Overwrites from the first entry's index on. @returns true when entries already offered were cut away. */
@@ -58,7 +76,9 @@ export class RaftLog {
     if (first.index <= this.commit) throw new Error(`entry ${first.index} is committed and cannot be overwritten`);
     const rewritten = first.index <= this.offered;
     this.#entries.length = first.index - this.firstIndex;
-    this.#entries.push(...entries);
+    for (const entry of entries) this.#entries.push(entry);
+    while ((this.#confs.at(-1) ?? 0) >= first.index) this.#confs.pop();
+    this.#confs.push(...confsOf(entries));
     this.offered = Math.min(this.offered, first.index - 1);
     this.stable = Math.min(this.stable, first.index - 1);
     return rewritten;
@@ -88,6 +108,7 @@ export class RaftLog {
     this.#baseIndex = snapshot.index;
     this.#baseTerm = snapshot.term;
     this.#entries = [];
+    this.#confs = [];
     this.commit = this.stable = this.offered = this.delivered = this.applied = snapshot.index;
   }
 
@@ -97,7 +118,14 @@ export class RaftLog {
     const term = this.term(to);
     if (term === null || to <= this.#baseIndex) return;
     this.#entries = this.#entries.slice(to - this.#baseIndex);
+    this.#confs = this.#confs.filter((index) => index > to);
     this.#baseIndex = to;
     this.#baseTerm = term;
   }
+}
+
+function confsOf(entries: readonly Entry[]): number[] {
+  const indexes: number[] = [];
+  for (const { kind, index } of entries) if (kind === "conf") indexes.push(index);
+  return indexes;
 }

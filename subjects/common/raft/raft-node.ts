@@ -1,8 +1,10 @@
 import type { Random } from "../../../harness/base/random.ts";
 import { encodeConfChange } from "./codec.ts";
-import { Progress, quorumValue } from "./progress.ts";
+import type { LeaseOptions } from "./leader-lease.ts";
+import { Leadership, type MemberStatus } from "./leadership.ts";
+import { Membership } from "./membership.ts";
+import { FIRST_TERM } from "./new-group.ts";
 import { RaftLog } from "./raft-log.ts";
-import { ReadQueue } from "./read-queue.ts";
 import type {
   ConfChange,
   ConfState,
@@ -11,7 +13,6 @@ import type {
   MessageType,
   RaftMessage,
   RaftSnapshot,
-  ReadState,
   Ready,
   Role,
   RoleState,
@@ -31,22 +32,13 @@ export interface RaftNodeOptions {
   /** An election starts after this many ticks, randomised up to twice as many, without a leader. */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
+  /** Leased reads; without it every read takes a round of heartbeats. The same for all members of a group. */
+  readonly lease?: LeaseOptions;
   /** The state machine as of the last `applied` index; asked for when a follower is behind the compacted log. */
   takeSnapshot(): Buffer;
 }
 
-/** Progress of one member as its leader sees it. */
-export interface MemberStatus {
-  readonly id: number;
-  readonly match: number;
-  /** It cannot be served from the log: a snapshot is under way or due. */
-  readonly behindLog: boolean;
-  readonly active: boolean;
-}
-
-const MAX_APPEND_BYTES = 1 << 20;
 const MAX_DELIVERED = 512;
-const MAX_AHEAD_ENTRIES = 4096;
 
 /**
  * One member of one Raft group: a deterministic state machine without I/O and without time (Ongaro & Ousterhout 2014,
@@ -57,22 +49,19 @@ export class RaftNode {
   readonly id: number;
   readonly #options: RaftNodeOptions;
   readonly #log: RaftLog;
-  readonly #reads = new ReadQueue();
-  #voters: Set<number>;
-  #learners: Set<number>;
-  #progress = new Map<number, Progress>();
+  #membership: Membership;
+  /** The configuration has changed since the leader last acted on it. */
+  #membershipIsNew = false;
+  #leadership: Leadership | null = null;
   #votes = new Map<number, boolean>();
   #role: Role = "follower";
   #term: number;
   #vote: number;
   #leader = 0;
-  #transferee = 0;
-  /** Asked whether it is there to take over; nothing is held back for it yet. */
-  #asked = 0;
-  #pendingConfIndex = 0;
   #electionElapsed = 0;
-  #heartbeatElapsed = 0;
   #patience = 0;
+  /** On the lease's clock: until then nobody is helped to lead, because a leader may count on it. */
+  #promisedUntil = -Infinity;
 
   #durable: HardState;
   #sequence = 0;
@@ -84,20 +73,20 @@ export class RaftNode {
   #announced: RoleState;
   #beforePersist: RaftMessage[] = [];
   #messages: RaftMessage[] = [];
-  #readStates: ReadState[] = [];
 
   constructor(options: RaftNodeOptions) {
     const { hardState, snapshot, entries } = options.restored;
     this.#options = options;
     this.id = options.id;
     this.#log = new RaftLog(snapshot, entries, hardState.commit);
-    this.#voters = new Set(snapshot.conf.voters);
-    this.#learners = new Set(snapshot.conf.learners);
+    this.#membership = new Membership(snapshot.conf);
     this.#term = Math.max(hardState.term, snapshot.term);
     this.#vote = hardState.term === this.#term ? hardState.vote : 0;
     this.#durable = this.#offeredState = { term: this.#term, vote: this.#vote, commit: this.#log.commit };
     this.#announced = this.roleState;
     this.#resetElection();
+    // What it promised before a restart is forgotten; in the first term of a group nobody has promised anything.
+    if (this.#term > FIRST_TERM) this.#promise();
   }
 
   get roleState(): RoleState {
@@ -107,7 +96,7 @@ export class RaftNode {
     return this.#role === "leader";
   }
   get conf(): ConfState {
-    return { voters: [...this.#voters], learners: [...this.#learners] };
+    return this.#membership.state;
   }
   get hardState(): HardState {
     return { term: this.#term, vote: this.#vote, commit: this.#log.commit };
@@ -124,23 +113,26 @@ export class RaftNode {
   get appliedIndex(): number {
     return this.#log.applied;
   }
-  /** The member that leadership is being handed to; 0 = none. Proposals are refused meanwhile. */
+  /** The member that leadership is being handed to; 0 = none. */
   get transferee(): number {
-    return this.#transferee === 0 ? this.#asked : this.#transferee;
+    return this.#leadership?.successor ?? 0;
   }
   /** Has a majority on disk for an entry of its own term: only then is what it has applied up to date. */
   get leadsFirmly(): boolean {
-    return this.isLeader && this.#log.term(this.#log.commit) === this.#term;
+    return this.#leadership?.isFirm === true;
+  }
+  /** Until when (on the lease's clock) this leader answers reads by itself; -Infinity = not at all. */
+  get leaseUntil(): number {
+    return this.#leadership?.leaseUntil ?? -Infinity;
+  }
+  /** A change of the configuration is in the log and not applied yet: another one is refused. */
+  get confChangePending(): boolean {
+    return this.#leadership !== null && this.#leadership.pendingConfIndex > this.#log.applied;
   }
 
   /** Empty unless leader. */
   members(): MemberStatus[] {
-    return [...this.#progress].map(([id, { match, state, active }]) => ({
-      id,
-      match,
-      behindLog: id !== this.id && (state === "snapshot" || match < this.#log.firstIndex - 1),
-      active: id === this.id || active,
-    }));
+    return this.#leadership?.members() ?? [];
   }
 
   termOf(index: number): number | null {
@@ -166,14 +158,17 @@ export class RaftNode {
   // ---------------------------------------------------------------------------------------------- what users ask
 
   tick(): void {
-    this.#electionElapsed++;
-    if (this.#role === "leader") return this.#tickLeader();
-    if (this.#electionElapsed >= this.#patience) this.campaign();
+    if (this.#leadership !== null) {
+      if (!this.#leadership.tick()) this.#becomeFollower(this.#term, 0);
+    } else if (++this.#electionElapsed >= this.#patience) this.campaign();
   }
 
-  /** Stands for election now instead of waiting for the time-out. No effect on a leader or a non-voter. */
+  /**
+   * Stands for election now instead of waiting for the time-out. No effect on a leader or a non-voter, nor while a
+   * leader may count on this member (with a lease).
+   */
   campaign(): void {
-    if (this.#mayStand) this.#startElection("pre-candidate", 0);
+    if (this.#mayStand && !this.#isBound) this.#startElection("pre-candidate", 0);
   }
 
   /** @returns where the entry will stand if it is committed, or null when this member does not lead (firmly enough). */
@@ -182,36 +177,35 @@ export class RaftNode {
     return this.#propose("normal", data);
   }
 
-  /** Null also while another change is under way. */
+  /**
+   * Null also while another change is under way, and when a joint configuration is to be left (or not) first.
+   * @throws RangeError when it would remove all voters.
+   */
   proposeConfChange(change: ConfChange): { readonly index: number; readonly term: number } | null {
-    if (change.steps.length !== 1) throw new RangeError("one membership step at a time");
-    if (this.#pendingConfIndex > this.#log.applied) return null;
+    const leaves = change.steps.length === 0;
+    if (this.#leadership === null || this.confChangePending || leaves !== this.#membership.isJoint) return null;
+    this.#membership.changed(change);
     const at = this.#propose("conf", encodeConfChange(change));
-    if (at !== null) this.#pendingConfIndex = at.index;
+    if (at !== null) this.#leadership.pendingConfIndex = at.index;
     return at;
   }
 
   /**
-   * To be called while applying a `conf` entry; the application may decide otherwise and not call it.
+   * To be called while applying a `conf` entry; the application may decide otherwise and not call it. Elections and
+   * commits go by it at once, a leader's messages once `applied` was called.
    * @returns the configuration from now on.
+   * @throws RangeError when the change does not follow from the present configuration.
    */
   applyConfChange(change: ConfChange): ConfState {
-    for (const { type, id } of change.steps) {
-      this.#voters.delete(id);
-      this.#learners.delete(id);
-      if (type === "add-voter") this.#voters.add(id);
-      if (type === "add-learner") this.#learners.add(id);
-    }
-    if (this.isLeader) this.#followConf();
+    this.#membership = this.#membership.changed(change);
+    this.#membershipIsNew = true;
     return this.conf;
   }
 
   /** A read may be answered at the index that a later `readStates` names for `context`. @returns false if not leader. */
   readIndex(context: number): boolean {
-    if (!this.isLeader) return false;
-    if (this.leadsFirmly) this.#reads.add(context, this.#log.commit);
-    else this.#reads.hold(context);
-    return true;
+    this.#leadership?.read(context);
+    return this.#leadership !== null;
   }
 
   /**
@@ -220,16 +214,12 @@ export class RaftNode {
    * components/raftstore/src/store/peer.rs). @returns false when it cannot be tried.
    */
   transferLeader(to: number): boolean {
-    if (!this.isLeader || !this.#progress.has(to) || !this.#voters.has(to) || to === this.id) return false;
-    this.#asked = to;
-    this.#sendHeartbeat(to);
-    return true;
+    return this.#leadership?.transfer(to) === true;
   }
 
   /** The transport could not deliver to this member: its entries are sent again one by one. */
   reportUnreachable(id: number): void {
-    const progress = this.#progress.get(id);
-    if (progress !== undefined && id !== this.id) progress.probe();
+    this.#leadership?.reportUnreachable(id);
   }
 
   // ---------------------------------------------------------------------------------------------- work handed out
@@ -237,19 +227,19 @@ export class RaftNode {
   hasReady(): boolean {
     const log = this.#log;
     return (
-      this.#messages.length + this.#beforePersist.length + this.#readStates.length > 0 ||
+      this.#messages.length + this.#beforePersist.length > 0 ||
+      this.#leadership?.hasWork === true ||
       log.offered < log.lastIndex ||
       this.#incoming !== null ||
       this.#stateToPersist() !== null ||
       this.#deliverable() > log.delivered ||
-      this.#reads.startRoundDue ||
       !sameRole(this.#announced, this.roleState)
     );
   }
 
   ready(): Ready {
     const log = this.#log;
-    if (this.#reads.startRound()) this.#sendHeartbeats();
+    this.#leadership?.flush();
     const committed = log.slice(log.delivered + 1, this.#deliverable());
     log.delivered += committed.length;
     const entries = log.slice(log.offered + 1, log.lastIndex);
@@ -270,12 +260,11 @@ export class RaftNode {
       beforePersist: this.#beforePersist,
       messages: this.#messages,
       committed,
-      readStates: this.#readStates,
+      readStates: this.#leadership?.takeReadStates() ?? [],
       roleState,
     };
     this.#beforePersist = [];
     this.#messages = [];
-    this.#readStates = [];
     return ready;
   }
 
@@ -288,20 +277,32 @@ export class RaftNode {
     // What was handed out before a rewrite of the log says nothing about what stands there now.
     if (last !== undefined && sequence > this.#rewrittenAt && log.term(last.index) === last.term)
       log.stable = Math.max(log.stable, last.index);
-    if (this.isLeader) this.#advanceCommit();
+    this.#leadership?.advanceCommit();
   }
 
   /** The state machine has taken every committed entry up to `index`. */
   applied(index: number): void {
     this.#log.applied = Math.max(this.#log.applied, Math.min(index, this.#log.delivered));
     if (index >= this.#restoring) this.#restoring = 0;
+    if (this.#membershipIsNew) this.#followMembership();
+    if (this.#membership.state.autoLeave) this.#leaveJoint();
+  }
+
+  #followMembership(): void {
+    this.#membershipIsNew = false;
+    if (this.isLeader && !this.#membership.isVoter(this.id)) this.#becomeFollower(this.#term, 0);
+    else this.#leadership?.follow(this.#membership);
+  }
+
+  #leaveJoint(): void {
+    if (this.isLeader) this.proposeConfChange({ steps: [], transition: "auto", context: Buffer.alloc(0) });
   }
 
   /** A term or vote not yet handed out; or a commit index that covers a configuration and must be on disk first. */
   #stateToPersist(): HardState | null {
     const { term, vote, commit } = this.#offeredState;
     if (term !== this.#term || vote !== this.#vote) return this.hardState;
-    const conf = this.#firstConf(this.#log.delivered + 1, Math.min(this.#log.commit, this.#log.stable));
+    const conf = this.#log.firstConf(this.#log.delivered + 1, Math.min(this.#log.commit, this.#log.stable));
     return conf !== null && conf > commit ? this.hardState : null;
   }
 
@@ -313,13 +314,8 @@ export class RaftNode {
     const { delivered, commit, stable } = this.#log;
     if (this.#incoming !== null || stable < delivered) return delivered;
     const to = Math.min(commit, stable, delivered + MAX_DELIVERED);
-    const conf = this.#firstConf(Math.max(delivered, this.#durable.commit) + 1, to);
+    const conf = this.#log.firstConf(Math.max(delivered, this.#durable.commit) + 1, to);
     return conf === null ? to : conf - 1;
-  }
-
-  #firstConf(from: number, to: number): number | null {
-    if (from > to) return null;
-    return this.#log.slice(from, to).find((entry) => entry.kind === "conf")?.index ?? null;
   }
 
   // ---------------------------------------------------------------------------------------------- messages in
@@ -337,7 +333,8 @@ export class RaftNode {
     if (this.#isFromLeader(message)) return this.#onLeader(message);
     if (message.type === "timeout-now") {
       if (this.#mayStand) this.#startElection("candidate", 1);
-    } else if (message.type === "append-reply" || message.type === "heartbeat-reply") this.#onFollower(message);
+    } else if (message.type === "append-reply" || message.type === "heartbeat-reply")
+      this.#leadership?.onReply(message);
     else this.#onVoteReply(message);
   }
 
@@ -351,7 +348,19 @@ export class RaftNode {
 
   /** Whoever hears from a leader does not help to depose it, unless the leader itself asked for that. */
   get #hearsLeader(): boolean {
-    return this.#leader !== 0 && this.#electionElapsed < this.#options.electionTicks;
+    return (
+      this.#isBound || (this.#leader !== 0 && (this.isLeader || this.#electionElapsed < this.#options.electionTicks))
+    );
+  }
+
+  get #isBound(): boolean {
+    const { lease } = this.#options;
+    return lease !== undefined && lease.monotonic() < this.#promisedUntil;
+  }
+
+  #promise(): void {
+    const { lease } = this.#options;
+    if (lease !== undefined) this.#promisedUntil = lease.monotonic() + lease.promiseMs;
   }
 
   /** Somebody is behind: an old leader must learn that, and a pre-candidate that waits in vain. */
@@ -382,6 +391,7 @@ export class RaftNode {
   #onLeader(message: RaftMessage): void {
     if (this.#role !== "follower" || this.#leader !== message.from) this.#becomeFollower(message.term, message.from);
     this.#electionElapsed = 0;
+    this.#promise();
     if (message.type === "append") this.#onAppend(message);
     else if (message.type === "snapshot") this.#onSnapshot(message);
     else {
@@ -407,53 +417,18 @@ export class RaftNode {
     if (snapshot === null) return;
     const log = this.#log;
     const { index, term, conf } = snapshot;
-    const member = conf.voters.includes(this.id) || conf.learners.includes(this.id);
-    if (index > log.commit && member) {
+    const membership = new Membership(conf);
+    if (index > log.commit && membership.has(this.id)) {
       if (log.term(index) === term) log.commit = index;
       else {
         log.restore(snapshot);
         this.#rewrittenAt = this.#sequence;
         this.#incoming = snapshot;
         this.#restoring = index;
-        this.#voters = new Set(conf.voters);
-        this.#learners = new Set(conf.learners);
+        this.#membership = membership;
       }
     }
     this.#send("append-reply", from, { index: log.commit });
-  }
-
-  #onFollower(message: RaftMessage): void {
-    const progress = this.#progress.get(message.from);
-    if (!this.isLeader || progress === undefined) return;
-    progress.active = true;
-    if (message.from === this.#asked) this.#beginTransfer(message.from, progress);
-    if (message.type === "append-reply") this.#onAppendReply(message, progress);
-    else {
-      progress.waiting = false;
-      progress.readRound = Math.max(progress.readRound, message.hint);
-      if (progress.match < this.#log.lastIndex || progress.state === "probe") this.#sendAppend(message.from, true);
-      this.#collectReads();
-    }
-  }
-
-  #beginTransfer(to: number, target: Progress): void {
-    this.#asked = 0;
-    this.#transferee = to;
-    this.#electionElapsed = 0;
-    if (target.match === this.#log.lastIndex) this.#send("timeout-now", to);
-    else this.#sendAppend(to, true);
-  }
-
-  #onAppendReply({ from, reject, index, hint, logTerm }: RaftMessage, progress: Progress): void {
-    if (reject) {
-      const goOnAfter = logTerm > 0 ? this.#log.mayAgreeAt(hint, logTerm) : hint;
-      if (progress.refuse(index, goOnAfter)) this.#sendAppend(from, true);
-      return;
-    }
-    progress.acknowledge(index);
-    this.#advanceCommit();
-    this.#sendAppend(from, false);
-    if (from === this.#transferee && progress.match === this.#log.lastIndex) this.#send("timeout-now", from);
   }
 
   // ---------------------------------------------------------------------------------------------- elections
@@ -461,7 +436,7 @@ export class RaftNode {
   /** Not under a configuration that is known to be outdated. */
   get #mayStand(): boolean {
     const { delivered, commit } = this.#log;
-    return !this.isLeader && this.#voters.has(this.id) && this.#firstConf(delivered + 1, commit) === null;
+    return !this.isLeader && this.#membership.isVoter(this.id) && this.#log.firstConf(delivered + 1, commit) === null;
   }
 
   #resetElection(): void {
@@ -472,13 +447,8 @@ export class RaftNode {
   #become(role: Role, leader: number): void {
     this.#role = role;
     this.#leader = leader;
-    this.#transferee = 0;
-    this.#asked = 0;
-    this.#heartbeatElapsed = 0;
-    this.#progress.clear();
+    this.#leadership = null;
     this.#votes.clear();
-    this.#reads.clear();
-    this.#readStates = [];
     this.#resetElection();
   }
 
@@ -497,125 +467,43 @@ export class RaftNode {
     this.#votes.set(this.id, true);
     const { lastIndex: index, lastTerm: logTerm } = this.#log;
     const [type, term] = role === "candidate" ? ["vote" as const, this.#term] : ["pre-vote" as const, this.#term + 1];
-    for (const voter of this.#voters) if (voter !== this.id) this.#send(type, voter, { term, index, logTerm, hint });
+    for (const voter of this.#membership.voterIds)
+      if (voter !== this.id) this.#send(type, voter, { term, index, logTerm, hint });
     this.#countVotes();
   }
 
   #countVotes(): void {
-    const majority = Math.floor(this.#voters.size / 2) + 1;
-    const count = (vote: boolean): number => [...this.#voters].filter((id) => this.#votes.get(id) === vote).length;
-    if (count(true) >= majority) {
-      if (this.#role === "pre-candidate") this.#startElection("candidate", 0);
-      else this.#becomeLeader();
-    } else if (count(false) > this.#voters.size - majority) this.#becomeFollower(this.#term, 0);
+    const outcome = this.#membership.outcome(this.#votes);
+    if (outcome === "lost") this.#becomeFollower(this.#term, 0);
+    else if (outcome === "won" && this.#role === "pre-candidate") this.#startElection("candidate", 0);
+    else if (outcome === "won") this.#becomeLeader();
   }
 
   #becomeLeader(): void {
+    const { electionTicks, heartbeatTicks, lease = null } = this.#options;
     this.#become("leader", this.id);
-    // There may be an unapplied configuration change anywhere in the tail.
-    this.#pendingConfIndex = this.#log.lastIndex;
-    for (const id of [...this.#voters, ...this.#learners])
-      this.#progress.set(id, new Progress(this.#log.lastIndex + 1));
+    this.#leadership = new Leadership({
+      id: this.id,
+      term: this.#term,
+      log: this.#log,
+      membership: this.#membership,
+      electionTicks,
+      heartbeatTicks,
+      lease,
+      send: (type, to, parts) => this.#send(type, to, parts),
+      snapshot: () => (this.#restoring > 0 ? null : this.#snapshotNow()),
+    });
     this.#propose("normal", Buffer.alloc(0));
   }
 
-  #tickLeader(): void {
-    if (this.#electionElapsed >= this.#options.electionTicks) {
-      this.#electionElapsed = 0;
-      this.#transferee = 0;
-      this.#asked = 0;
-      if (!this.#quorumActive()) return this.#becomeFollower(this.#term, 0);
-    }
-    for (const progress of this.#progress.values())
-      if (progress.state === "snapshot" && ++progress.snapshotTicks >= this.#options.electionTicks) progress.probe();
-    if (++this.#heartbeatElapsed < this.#options.heartbeatTicks) return;
-    this.#heartbeatElapsed = 0;
-    this.#sendHeartbeats();
-  }
-
-  #quorumActive(): boolean {
-    const active = [...this.#voters].filter((id) => id === this.id || this.#progress.get(id)?.active === true).length;
-    for (const progress of this.#progress.values()) progress.active = false;
-    return active > this.#voters.size / 2;
-  }
-
-  // ---------------------------------------------------------------------------------------------- a leader's work
+  // ---------------------------------------------------------------------------------------------- output
 
   #propose(kind: Entry["kind"], data: Buffer): { readonly index: number; readonly term: number } | null {
-    if (!this.isLeader || this.#transferee !== 0) return null;
+    if (this.#leadership === null || this.#leadership.transferee !== 0) return null;
     const at = { index: this.#log.lastIndex + 1, term: this.#term };
     this.#log.append([{ ...at, kind, data }]);
-    for (const id of this.#progress.keys()) this.#sendAppend(id, false);
+    this.#leadership.announceEntries();
     return at;
-  }
-
-  #advanceCommit(): void {
-    const reached = quorumValue(this.#voters, (id) => this.#matchOf(id));
-    // Only entries of its own term are counted; older ones come with them (Raft paper, 5.4.2).
-    if (reached <= this.#log.commit || this.#log.term(reached) !== this.#term) return;
-    this.#log.commit = reached;
-    for (const context of this.#reads.takeHeld()) this.#reads.add(context, reached);
-    for (const id of this.#progress.keys()) this.#sendAppend(id, true);
-  }
-
-  #matchOf(id: number): number {
-    return id === this.id ? this.#log.stable : (this.#progress.get(id)?.match ?? 0);
-  }
-
-  #followConf(): void {
-    const members = new Set([...this.#voters, ...this.#learners]);
-    for (const id of this.#progress.keys()) if (!members.has(id)) this.#progress.delete(id);
-    if (!this.#voters.has(this.id)) return this.#becomeFollower(this.#term, 0);
-    if (!this.#voters.has(this.#transferee)) this.#transferee = 0;
-    if (!this.#voters.has(this.#asked)) this.#asked = 0;
-    for (const id of members) {
-      if (this.#progress.has(id)) continue;
-      this.#progress.set(id, new Progress(this.#log.lastIndex + 1));
-      this.#sendAppend(id, true);
-    }
-    this.#advanceCommit();
-  }
-
-  #collectReads(): void {
-    const round = quorumValue(this.#voters, (id) =>
-      id === this.id ? this.#reads.round : (this.#progress.get(id)?.readRound ?? 0),
-    );
-    this.#readStates.push(...this.#reads.confirmed(round));
-  }
-
-  #sendHeartbeats(): void {
-    for (const id of this.#progress.keys()) if (id !== this.id) this.#sendHeartbeat(id);
-    this.#collectReads();
-  }
-
-  #sendHeartbeat(to: number): void {
-    const match = this.#progress.get(to)?.match ?? 0;
-    this.#send("heartbeat", to, { commit: Math.min(match, this.#log.commit), hint: this.#reads.round });
-  }
-
-  /** Sends what the member lacks; with `evenEmpty`, at least where the log and the commit index stand. */
-  #sendAppend(to: number, evenEmpty: boolean): void {
-    const progress = this.#progress.get(to);
-    const log = this.#log;
-    if (to === this.id || progress === undefined) return;
-    let first = evenEmpty;
-    while (!progress.paused && progress.next - progress.match <= MAX_AHEAD_ENTRIES) {
-      const logTerm = log.term(progress.next - 1);
-      if (logTerm === null) return this.#sendSnapshot(to, progress);
-      const entries = log.slice(progress.next, log.lastIndex, MAX_APPEND_BYTES);
-      if (entries.length === 0 && !first) return;
-      first = false;
-      this.#send("append", to, { index: progress.next - 1, logTerm, entries, commit: log.commit });
-      if (progress.state === "replicate") progress.next += entries.length;
-      else progress.waiting = true;
-    }
-  }
-
-  #sendSnapshot(to: number, progress: Progress): void {
-    if (this.#restoring > 0) return;
-    const snapshot = this.#snapshotNow();
-    progress.sendSnapshot(snapshot.index);
-    this.#send("snapshot", to, { snapshot, index: snapshot.index });
   }
 
   #snapshotNow(): RaftSnapshot {

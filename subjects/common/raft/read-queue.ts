@@ -39,23 +39,19 @@ export class ReadQueue {
     return this.#unsent;
   }
 
-  /** @returns true when a new round must be sent now. */
-  startRound(): boolean {
-    if (!this.#unsent) return false;
+  get isWaiting(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  /** Heartbeats are about to be sent. */
+  startRound(): void {
     this.#unsent = false;
     this.#round++;
-    return true;
   }
 
   confirmed(round: number): ReadState[] {
     const done = this.#pending.filter((read) => read.round <= round);
     if (done.length > 0) this.#pending = this.#pending.slice(done.length);
     return done.map(({ context, index }) => ({ context, index }));
-  }
-
-  clear(): void {
-    this.#early.length = 0;
-    this.#pending = [];
-    this.#unsent = false;
   }
 }

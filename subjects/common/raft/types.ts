@@ -16,19 +16,37 @@ export interface HardState {
   readonly commit: number;
 }
 
+/** Who belongs to a group (etcd-io/raft:raftpb/raft.proto, `ConfState`). */
 export interface ConfState {
+  /** While joint: the incoming ones. */
   readonly voters: readonly number[];
   readonly learners: readonly number[];
+  /** Not empty = the configuration is joint: every decision also needs a majority of these. */
+  readonly votersOutgoing: readonly number[];
+  /** Voters of the outgoing configuration that become learners when the joint one is left. */
+  readonly learnersNext: readonly number[];
+  /** The leader leaves the joint configuration by itself. */
+  readonly autoLeave: boolean;
 }
 
+/** `add-learner` of a voter demotes it, `add-voter` of a learner promotes it. */
 export interface ConfChangeStep {
   readonly type: "add-voter" | "add-learner" | "remove";
   readonly id: number;
 }
 
-/** One step at a time; more than one step in a change needs joint consensus and is refused for now. */
+/**
+ * How a change comes about (etcd-io/raft:raftpb/raft.proto, `ConfChangeTransition`):
+ * - `auto`: one step at once, several by a joint configuration that is left by itself;
+ * - `implicit`: by a joint configuration that is left by itself, even for one step;
+ * - `explicit`: by a joint configuration that stays until a change without steps is proposed.
+ */
+export type ConfTransition = "auto" | "implicit" | "explicit";
+
+/** No steps = leave the joint configuration (`transition` says nothing then). */
 export interface ConfChange {
   readonly steps: readonly ConfChangeStep[];
+  readonly transition: ConfTransition;
   /** The application's own, e.g. the encoded request that led to it. */
   readonly context: Buffer;
 }

@@ -125,30 +125,36 @@ describe("membership", () => {
   it("adds a learner that gets everything and counts for nothing, then makes it a voter", () => {
     const cluster = settled([1, 2, 3, 4], [1, 2, 3]);
     const leader = leaderOf(cluster);
-    cluster.change(leader, { steps: [{ type: "add-learner", id: 4 }], context: nobody });
+    cluster.change(leader, { steps: [{ type: "add-learner", id: 4 }], transition: "auto", context: nobody });
     const value = cluster.propose(leader);
     cluster.settle(5);
     expect(cluster.machine(4).values).toContain(value);
-    expect(cluster.machine(leader).node?.conf).toEqual({ voters: [1, 2, 3], learners: [4] });
-    cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], context: nobody });
+    expect(cluster.machine(leader).node?.conf).toMatchObject({ voters: [1, 2, 3], learners: [4] });
+    cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], transition: "auto", context: nobody });
     cluster.settle(5);
-    expect(cluster.machine(4).node?.conf).toEqual({ voters: [1, 2, 3, 4], learners: [] });
+    expect(cluster.machine(4).node?.conf).toMatchObject({ voters: [1, 2, 3, 4], learners: [] });
   });
 
   it("takes one change at a time", () => {
     const cluster = settled([1, 2, 3, 4], [1, 2, 3]);
     const leader = leaderOf(cluster);
     const away = [1, 2, 3].find((id) => id !== leader) ?? 0;
-    expect(cluster.change(leader, { steps: [{ type: "remove", id: away }], context: nobody })).toBe(true);
-    expect(cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], context: nobody })).toBe(false);
+    expect(cluster.change(leader, { steps: [{ type: "remove", id: away }], transition: "auto", context: nobody })).toBe(
+      true,
+    );
+    expect(cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], transition: "auto", context: nobody })).toBe(
+      false,
+    );
     cluster.settle(5);
-    expect(cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], context: nobody })).toBe(true);
+    expect(cluster.change(leader, { steps: [{ type: "add-voter", id: 4 }], transition: "auto", context: nobody })).toBe(
+      true,
+    );
   });
 
   it("survives a restart of all: nobody acts under an older configuration", () => {
     const cluster = settled([1, 2, 3], [1]);
     for (const id of [2, 3]) {
-      cluster.change(1, { steps: [{ type: "add-voter", id }], context: nobody });
+      cluster.change(1, { steps: [{ type: "add-voter", id }], transition: "auto", context: nobody });
       cluster.settle(5);
     }
     for (const id of [1, 2, 3]) cluster.crash(id);
@@ -178,15 +184,28 @@ describe("messages as bytes", () => {
         { index: 6, term: 5, kind: "normal" as const, data: Buffer.from("x") },
         { index: 7, term: 5, kind: "conf" as const, data: Buffer.alloc(0) },
       ],
-      snapshot: { index: 1, term: 1, conf: { voters: [7, 8], learners: [9] }, data: Buffer.from("state") },
+      snapshot: {
+        index: 1,
+        term: 1,
+        conf: { voters: [7, 8], learners: [9], votersOutgoing: [8, 10], learnersNext: [10], autoLeave: true },
+        data: Buffer.from("state"),
+      },
     };
     expect(decodeMessage(encodeMessage(message))).toEqual(message);
-    const change = { steps: [{ type: "add-learner" as const, id: 4 }], context: Buffer.from("why") };
+    const change = {
+      steps: [{ type: "add-learner" as const, id: 4 }],
+      transition: "explicit" as const,
+      context: Buffer.from("why"),
+    };
     expect(decodeConfChange(encodeConfChange(change))).toEqual(change);
   });
 
   it("are refused when cut short", () => {
-    const bytes = encodeConfChange({ steps: [{ type: "remove", id: 4 }], context: Buffer.from("why") });
+    const bytes = encodeConfChange({
+      steps: [{ type: "remove", id: 4 }],
+      transition: "auto",
+      context: Buffer.from("why"),
+    });
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeConfChange(bytes.subarray(0, length))).toThrow(RangeError);
   });

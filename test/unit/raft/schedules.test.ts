@@ -71,7 +71,8 @@ describe("random schedules of loss, repetition, reordering, crashes and partitio
         const voters = leader.node?.conf.voters ?? [];
         const type = voters.includes(id) ? "remove" : random.pick(["add-voter", "add-learner"] as const);
         if (type === "remove" && voters.length < 3) return;
-        if (cluster.change(leader.id, { steps: [{ type, id }], context: Buffer.alloc(0) })) changes++;
+        if (cluster.change(leader.id, { steps: [{ type, id }], transition: "auto", context: Buffer.alloc(0) }))
+          changes++;
       });
       heal(cluster);
       cluster.checkConverged();

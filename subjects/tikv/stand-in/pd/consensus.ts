@@ -175,7 +175,11 @@ export class Consensus implements AsyncDisposable {
   }
 
   removeMember(raftId: number): boolean {
-    const at = this.#node.proposeConfChange({ steps: [{ type: "remove", id: raftId }], context: Buffer.alloc(0) });
+    const at = this.#node.proposeConfChange({
+      steps: [{ type: "remove", id: raftId }],
+      transition: "auto",
+      context: Buffer.alloc(0),
+    });
     this.#runner.wake(GROUP);
     return at !== null;
   }

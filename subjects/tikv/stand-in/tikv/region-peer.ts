@@ -168,7 +168,7 @@ export class RegionPeer implements RaftGroup {
     const region = this.region;
     if (region === null) return false;
     const context = new ByteWriter().number(region.epoch.confVer).number(peer.storeId).done();
-    const accepted = this.node.proposeConfChange({ steps: [{ type, id: peer.id }], context });
+    const accepted = this.node.proposeConfChange({ steps: [{ type, id: peer.id }], transition: "auto", context });
     this.#host.wake(this.id);
     return accepted !== null;
   }

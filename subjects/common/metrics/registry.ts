@@ -1,11 +1,12 @@
-export type Labels = Readonly<Record<string, string>>;
+import { bucketOf, DEFAULT_BUCKETS } from "./buckets.ts";
 
-/** Seconds, as most server histograms use them: 0.5 ms doubling up to 16 s. */
-export const DEFAULT_BUCKETS: readonly number[] = Array.from({ length: 16 }, (_, power) => 0.0005 * 2 ** power);
+export type Labels = Readonly<Record<string, string>>;
 
 /** Counts up only. */
 export interface Counter {
   inc(labels?: Labels, by?: number): void;
+  /** One series of it, for hot paths; it exists with 0 from now on. */
+  bind(labels: Labels): (by?: number) => void;
 }
 
 export interface Gauge {
@@ -16,6 +17,8 @@ export interface Gauge {
 
 export interface Histogram {
   observe(labels: Labels, value: number): void;
+  /** One series of it, for hot paths; it exists, empty, from now on. */
+  bind(labels: Labels): (value: number) => void;
 }
 
 interface Family {
@@ -25,48 +28,73 @@ interface Family {
   lines(): string[];
 }
 
+interface Cell {
+  value: number;
+}
+
+interface Distribution {
+  /** Labels as text, without the closing brace: `{type="a"`, or `{`. */
+  readonly open: string;
+  readonly labels: string;
+  /** Of each bucket alone; the last one counts what is above every boundary. */
+  readonly counts: Float64Array;
+  sum: number;
+}
+
 /** Metrics of one process, as Prometheus' text format 0.0.4. */
 export class MetricRegistry {
   readonly #families: Family[] = [];
   readonly #collectors: (() => void)[] = [];
 
   counter(name: string, help: string): Counter {
-    const values = this.#numbers(name, "counter", help);
+    const cell = this.#numbers(name, "counter", help).cell;
     return {
-      inc: (labels = {}, by = 1) => {
-        const key = labelText(labels);
-        values.set(key, (values.get(key) ?? 0) + by);
+      inc: (labels = {}, by = 1) => void (cell(labels).value += by),
+      bind: (labels) => {
+        const bound = cell(labels);
+        return (by = 1) => void (bound.value += by);
       },
     };
   }
 
   gauge(name: string, help: string): Gauge {
-    const values = this.#numbers(name, "gauge", help);
-    return { set: (labels, value) => values.set(labelText(labels), value), clear: () => values.clear() };
+    const { cell, clear } = this.#numbers(name, "gauge", help);
+    return { set: (labels, value) => void (cell(labels).value = value), clear };
   }
 
+  /** @param buckets upper boundaries, rising, without +Inf. */
   histogram(name: string, help: string, buckets: readonly number[] = DEFAULT_BUCKETS): Histogram {
-    const series = new Map<
-      string,
-      { readonly labels: Labels; readonly counts: number[]; sum: number; count: number }
-    >();
+    const series = new Map<string, Distribution>();
+    const edges = buckets.map((le) => `le="${numberText(le)}"}`);
+    const of = (labels: Labels): Distribution => {
+      const key = labelText(labels);
+      const known = series.get(key);
+      if (known !== undefined) return known;
+      const open = key === "" ? "{" : `${key.slice(0, -1)},`;
+      const made = { open, labels: key, counts: new Float64Array(buckets.length + 1), sum: 0 };
+      series.set(key, made);
+      return made;
+    };
+    const add = (to: Distribution, value: number): void => {
+      const at = bucketOf(buckets, value);
+      to.counts[at] = (to.counts[at] ?? 0) + 1;
+      to.sum += value;
+    };
     const lines = (): string[] =>
-      [...series.values()].flatMap(({ labels, counts, sum, count }) => [
-        ...buckets.map((le, at) => `${name}_bucket${labelText({ ...labels, le: numberText(le) })} ${counts[at] ?? 0}`),
-        `${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${count}`,
-        `${name}_sum${labelText(labels)} ${numberText(sum)}`,
-        `${name}_count${labelText(labels)} ${count}`,
-      ]);
+      [...series.values()].flatMap(({ open, labels, counts, sum }) => {
+        let total = 0;
+        const text = edges.map((edge, at) => `${name}_bucket${open}${edge} ${(total += counts[at] ?? 0)}`);
+        total += counts[buckets.length] ?? 0;
+        text.push(`${name}_bucket${open}le="+Inf"} ${total}`);
+        text.push(`${name}_sum${labels} ${numberText(sum)}`, `${name}_count${labels} ${total}`);
+        return text;
+      });
     this.#families.push({ name, type: "histogram", help, lines });
     return {
-      observe: (labels, value) => {
-        const key = labelText(labels);
-        const one = series.get(key) ?? { labels, counts: buckets.map(() => 0), sum: 0, count: 0 };
-        series.set(key, one);
-        for (let at = buckets.length - 1; at >= 0 && value <= (buckets[at] ?? 0); at--)
-          one.counts[at] = (one.counts[at] ?? 0) + 1;
-        one.sum += value;
-        one.count++;
+      observe: (labels, value) => add(of(labels), value),
+      bind: (labels) => {
+        const bound = of(labels);
+        return (value) => add(bound, value);
       },
     };
   }
@@ -85,11 +113,23 @@ export class MetricRegistry {
       .join("");
   }
 
-  #numbers(name: string, type: "counter" | "gauge", help: string): Map<string, number> {
-    const values = new Map<string, number>();
-    const lines = (): string[] => [...values].map(([labels, value]) => `${name}${labels} ${numberText(value)}`);
+  #numbers(
+    name: string,
+    type: "counter" | "gauge",
+    help: string,
+  ): { readonly cell: (labels: Labels) => Cell; readonly clear: () => void } {
+    const cells = new Map<string, Cell>();
+    const lines = (): string[] => [...cells].map(([labels, { value }]) => `${name}${labels} ${numberText(value)}`);
     this.#families.push({ name, type, help, lines });
-    return values;
+    const cell = (labels: Labels): Cell => {
+      const key = labelText(labels);
+      const known = cells.get(key);
+      if (known !== undefined) return known;
+      const made = { value: 0 };
+      cells.set(key, made);
+      return made;
+    };
+    return { cell, clear: () => cells.clear() };
   }
 }
 

@@ -41,15 +41,23 @@ export class RaftTransport implements AsyncDisposable {
     this.#options = options;
   }
 
-  send(storeId: number, frame: RaftFrame): void {
+  /** @returns false when it is lost. */
+  send(storeId: number, frame: RaftFrame): boolean {
     const destination = this.#destinations.get(storeId) ?? this.#open(storeId);
     if (destination.broken) {
       this.#options.failures.inc({ type: "unreachable", store_id: String(storeId) });
-      return;
+      return false;
     }
     const bytes = encodeFrame(frame);
     if (destination.link !== null) destination.link.send(bytes);
     else if (destination.early.length < MAX_EARLY) destination.early.push(bytes);
+    else return false;
+    return true;
+  }
+
+  /** Frames that wait for an address. */
+  get waiting(): number {
+    return [...this.#destinations.values()].reduce((sum, { early }) => sum + early.length, 0);
   }
 
   /** False once a connection to it broke, until it is back. */

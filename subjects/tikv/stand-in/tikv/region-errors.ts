@@ -60,6 +60,10 @@ export function entryTooLarge(regionId: number, bytes: number): RegionError {
   };
 }
 
+export function diskFull(storeIds: readonly number[], reason: string): RegionError {
+  return { message: reason, disk_full: { store_id: storeIds.map(String), reason } };
+}
+
 /** The `status` that `tikv_storage_engine_async_request_total` counts it under. */
 export function errorStatus(error: RegionError): string {
   const kinds: Readonly<Record<string, string>> = {
@@ -71,6 +75,7 @@ export function errorStatus(error: RegionError): string {
     stale_command: "err_stale_command",
     store_not_match: "err_store_not_match",
     raft_entry_too_large: "err_raft_entry_too_large",
+    disk_full: "err_disk_full",
     mismatch_peer_id: "err_mismatch_peer_id",
   };
   return Object.entries(kinds).find(([member]) => member in error)?.[1] ?? "err_other";

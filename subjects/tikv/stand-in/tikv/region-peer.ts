@@ -16,8 +16,12 @@ import {
 } from "../../../common/raft/index.ts";
 import type { NodeLog } from "../node-log.ts";
 import { decodeCommand, encodeCommand, type Command, type WriteOp } from "./command.ts";
+import { fullStores } from "./disk-admission.ts";
+import type { DiskUsage } from "./disk-usage.ts";
 import { encodePeerMeta } from "./peer-meta.ts";
+import type { RaftMetrics } from "./raft-metrics.ts";
 import {
+  diskFull,
   epochNotMatch,
   notLeader,
   regionNotFound,
@@ -33,6 +37,9 @@ export interface PeerHost {
   readonly storeId: number;
   readonly clock: Clock;
   readonly log: NodeLog;
+  readonly metrics: RaftMetrics;
+  /** Of this store, or of another one as it last said. */
+  diskUsageOf(storeId: number): DiskUsage;
   send(peer: RegionPeer, messages: readonly RaftMessage[]): void;
   onSplit(parent: RegionPeer, parts: readonly SplitOff[]): void;
   /** Its leader, peers or range changed, or a follower caught up: PD should know. */
@@ -56,6 +63,7 @@ const NO_FLOW: Flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead:
 
 interface Proposal {
   readonly term: number;
+  readonly proposedAt: number;
   settle(result: WriteResult): void;
 }
 
@@ -84,6 +92,9 @@ export class RegionPeer implements RaftGroup {
   /** Store of every peer ever heard of: a leader may be one that our configuration does not have yet. */
   readonly #knownPeers = new Map<number, Peer>();
   readonly #heardAt = new Map<number, number>();
+  #lastCommit = 0;
+  /** When the oldest entry that is committed and not applied was found committed. */
+  #committedAt: number | null = null;
   #nextRead = 1;
   #behind = "";
   #flow = NO_FLOW;
@@ -143,6 +154,8 @@ export class RegionPeer implements RaftGroup {
 
   /** Resolves when a majority has it on disk and this replica has applied it, or with why it was not accepted. */
   write(ops: readonly WriteOp[], version: number): Promise<WriteResult> {
+    const refused = this.#refusedByDisk(ops.every(({ kind }) => kind === "delete" || kind === "delete-range"));
+    if (refused !== null) return Promise.resolve({ ok: false, error: refused });
     return this.#propose({ kind: "write", version, ops });
   }
 
@@ -151,6 +164,8 @@ export class RegionPeer implements RaftGroup {
     keys: readonly string[],
     parts: Extract<Command, { kind: "split" }>["parts"],
   ): Promise<WriteResult> {
+    const refused = this.#refusedByDisk(true);
+    if (refused !== null) return Promise.resolve({ ok: false, error: refused });
     return this.#propose({ kind: "split", version, keys, parts });
   }
 
@@ -178,14 +193,38 @@ export class RegionPeer implements RaftGroup {
     return notLeader(this.id, leader?.id === this.peerId ? undefined : leader);
   }
 
+  /** Where this store's own disk is in the way, leadership goes to one that has room. */
+  #refusedByDisk(allowedOnAlmostFull: boolean): RegionError | null {
+    const { region } = this;
+    if (region === null || !this.isLeader) return null;
+    const { storeId } = this.#host;
+    const members = region.peers.map((peer) => ({
+      id: peer.id,
+      storeId: peer.storeId,
+      voter: peer.role === "voter",
+      usage: this.#host.diskUsageOf(peer.storeId),
+    }));
+    const own = this.#host.diskUsageOf(storeId);
+    const full = fullStores(own, storeId, members, allowedOnAlmostFull);
+    if (full.length === 0) return null;
+    const other = members.find(({ id, voter, usage }) => id !== this.peerId && voter && usage === "Normal");
+    if (full.includes(storeId) && other !== undefined) {
+      this.node.transferLeader(other.id);
+      this.#host.wake(this.id);
+    }
+    const option = allowedOnAlmostFull ? "AllowedOnAlmostFull" : "NotAllowedOnFull";
+    return diskFull(full, `propose failed: tikv disk full, cmd diskFullOpt=${option}, leader diskUsage=${own}`);
+  }
+
   #propose(command: Command): Promise<WriteResult> {
     if (!this.isLeader) return Promise.resolve({ ok: false, error: this.notLeader() });
     if (this.#proposals.size >= MAX_PROPOSALS)
       return Promise.resolve({ ok: false, error: serverIsBusy("raftstore is busy") });
     const at = this.node.propose(encodeCommand(command));
     if (at === null) return Promise.resolve({ ok: false, error: serverIsBusy("leadership is being transferred") });
+    this.#host.metrics.proposals.inc({ type: "normal" });
     return new Promise((settle) => {
-      this.#proposals.set(at.index, { term: at.term, settle });
+      this.#proposals.set(at.index, { term: at.term, proposedAt: this.#host.clock.monotonic(), settle });
       this.#host.wake(this.id);
     });
   }
@@ -234,7 +273,18 @@ export class RegionPeer implements RaftGroup {
   }
 
   apply(entries: readonly Entry[]): void {
+    const { metrics, clock } = this.#host;
+    const started = clock.monotonic();
+    if (this.#committedAt !== null) metrics.applyWait(started - this.#committedAt);
+    this.#committedAt = null;
+    this.#applyAll(entries, started);
+    metrics.applyLog(clock.monotonic() - started);
+  }
+
+  #applyAll(entries: readonly Entry[], started: number): void {
     for (const entry of entries) {
+      const proposal = this.#proposals.get(entry.index);
+      if (proposal?.term === entry.term) this.#host.metrics.commitLog(started - proposal.proposedAt);
       // What was queued under the rewritten part of the log will never come.
       if (entry.kind === "conf") this.#applyConf(entry);
       else this.#settle(entry, entry.data.length === 0 ? { ok: true, cas: [] } : this.#applyCommand(entry.data));
@@ -292,7 +342,21 @@ export class RegionPeer implements RaftGroup {
   step(from: Peer, message: RaftMessage): void {
     this.#heard(from);
     this.node.step(message);
+    this.noticeCommit();
     if (this.#behind !== "" && message.type === "append-reply") this.noticeFollowers();
+  }
+
+  /** Entries that the slowest member has not got yet. */
+  logLag(): number {
+    return this.node.lastIndex - Math.min(this.node.lastIndex, ...this.node.members().map(({ match }) => match));
+  }
+
+  /** To be called after whatever may have moved the commit index. */
+  noticeCommit(): void {
+    const { commit } = this.node.hardState;
+    if (commit === this.#lastCommit) return;
+    this.#lastCommit = commit;
+    this.#committedAt ??= this.#host.clock.monotonic();
   }
 
   /** Tells PD when the set of followers that need a snapshot is not what PD was told last. */

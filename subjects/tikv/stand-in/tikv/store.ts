@@ -10,8 +10,10 @@ import {
   type Restored,
 } from "../../../common/raft/index.ts";
 import type { NodeLog } from "../node-log.ts";
+import type { DiskUsage } from "./disk-usage.ts";
 import { decodePeerMeta, encodePeerMeta } from "./peer-meta.ts";
 import type { RaftFrame } from "./raft-frame.ts";
+import type { RaftMetrics } from "./raft-metrics.ts";
 import { RegionPeer, type PeerHost } from "./region-peer.ts";
 import { RegionState, type SplitOff } from "./region-state.ts";
 import { peerOn, regionHolds, regionsOverlap, type Peer, type Region } from "./region.ts";
@@ -23,8 +25,11 @@ export interface StoreOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: NodeLog;
-  /** Towards another store; may lose it. */
-  send(storeId: number, frame: RaftFrame): void;
+  readonly metrics: RaftMetrics;
+  /** How full the disk is now. */
+  diskUsage(): DiskUsage;
+  /** Towards another store; may lose it. @returns false when it surely is lost. */
+  send(storeId: number, frame: RaftFrame): boolean;
   /** A region that this store leads should be reported to PD. */
   onChanged(peer: RegionPeer, what: Parameters<PeerHost["onChanged"]>[1]): void;
   /** This store led the parent when it split. */
@@ -33,22 +38,27 @@ export interface StoreOptions {
 }
 
 const MAX_EARLY_VOTES = 64;
+/** raftstore.raft-log-gc-tick-interval 3 s: how often a leader looks how far its followers are. */
+const LOG_LAG_TICKS = 3;
 
 /** All replicas of one store: made, fed with messages and ticks, split and destroyed here. */
 export class Store implements PeerHost {
   readonly storeId: number;
   readonly clock: Clock;
   readonly log: NodeLog;
+  readonly metrics: RaftMetrics;
   readonly #options: StoreOptions;
   readonly #runner: RaftRunner;
   readonly #peers = new Map<number, RegionPeer>();
+  readonly #diskUsages = new Map<number, DiskUsage>();
+  #ticks = 0;
   readonly #tombstones = new Map<number, { readonly peerId: number; readonly confVer: number }>();
   /** Votes asked for by regions that a split will make here any moment. */
   #earlyVotes: RaftFrame[] = [];
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    ({ storeId: this.storeId, clock: this.clock, log: this.log } = options);
+    ({ storeId: this.storeId, clock: this.clock, log: this.log, metrics: this.metrics } = options);
     this.#runner = new RaftRunner({
       storage: options.storage,
       onFatal: options.onFatal,
@@ -89,11 +99,19 @@ export class Store implements PeerHost {
   }
 
   tick(): void {
+    const started = this.clock.monotonic();
+    this.#ticks++;
     for (const peer of this.#peers.values()) {
       peer.node.tick();
       peer.noticeFollowers();
+      if (peer.isLeader && this.#ticks % LOG_LAG_TICKS === 0) this.metrics.logLag(peer.logLag());
       this.#runner.wake(peer.id);
     }
+    this.metrics.tick(this.clock.monotonic() - started);
+  }
+
+  diskUsageOf(storeId: number): DiskUsage {
+    return storeId === this.storeId ? this.#options.diskUsage() : (this.#diskUsages.get(storeId) ?? "Normal");
   }
 
   unreachable(storeId: number): void {
@@ -111,7 +129,9 @@ export class Store implements PeerHost {
   // ---------------------------------------------------------------------------------------------- messages
 
   receive(frame: RaftFrame): void {
-    if (frame.to.storeId !== this.storeId) return;
+    if (frame.to.storeId !== this.storeId) return this.metrics.dropped.inc({ type: "mismatch_store_id" });
+    this.#diskUsages.set(frame.from.storeId, frame.diskUsage);
+    if (this.#refusedByDisk(frame)) return this.metrics.dropped.inc({ type: "disk_full" });
     const peer = this.#addressee(frame);
     if (peer === null) return;
     if (frame.message === null) return this.#onGc(peer, frame);
@@ -119,6 +139,21 @@ export class Store implements PeerHost {
     if (frame.message.type === "snapshot" && this.#overlaps(frame)) return;
     peer.step(frame.from, frame.message);
     this.#runner.wake(peer.id);
+  }
+
+  /**
+   * A store that is not Normal does not take over from one that is; a full one takes no more entries.
+   * (tikv/tikv:components/raftstore/src/store/peer.rs, `maybe_reject_transfer_leader_msg`)
+   */
+  #refusedByDisk({ message, from, to, regionId, diskUsage: theirs }: RaftFrame): boolean {
+    const usage = this.#options.diskUsage();
+    if (usage === "Normal" || message === null) return false;
+    if (message.type === "timeout-now" && theirs === "Normal") {
+      const fields = { region_id: regionId, peer_id: to.id, from: from.id, pending_snapshot: false, disk_usage: usage };
+      this.log.info("peer.rs:4402", "reject transferring leader", fields);
+      return true;
+    }
+    return usage === "AlreadyFull" && (message.type === "snapshot" || message.entries.length > 0);
   }
 
   #addressee(frame: RaftFrame): RegionPeer | null {
@@ -160,7 +195,7 @@ export class Store implements PeerHost {
     });
     const { epoch, startKey, endKey } = region;
     const back = { regionId: region.id, from: frame.to, to: frame.from, epoch, startKey, endKey, message: null };
-    this.#options.send(frame.from.storeId, back);
+    this.#options.send(frame.from.storeId, { ...back, diskUsage: this.#options.diskUsage() });
   }
 
   #onGc(peer: RegionPeer, { epoch }: RaftFrame): void {
@@ -171,6 +206,7 @@ export class Store implements PeerHost {
 
   send(peer: RegionPeer, messages: readonly RaftMessage[]): void {
     const { region } = peer;
+    const diskUsage = this.#options.diskUsage();
     const own = region?.peers.find(({ id }) => id === peer.peerId);
     const from: Peer = own ?? { id: peer.peerId, storeId: this.storeId, role: "voter" };
     for (const message of messages) {
@@ -178,7 +214,8 @@ export class Store implements PeerHost {
       if (to === undefined) continue;
       const epoch = region?.epoch ?? { confVer: 0, version: 0 };
       const [startKey, endKey] = [region?.startKey ?? "", region?.endKey ?? ""];
-      this.#options.send(to.storeId, { regionId: peer.id, from, to, epoch, startKey, endKey, message });
+      const frame = { regionId: peer.id, from, to, epoch, startKey, endKey, diskUsage, message };
+      this.metrics.sent(message.type, this.#options.send(to.storeId, frame));
     }
   }
 

@@ -1,37 +1,77 @@
 import type { EpochMs } from "../../../../harness/base/clock.ts";
-import { addProcessMetrics } from "../../../common/metrics/process-metrics.ts";
-import { MetricRegistry, type Counter, type Histogram } from "../../../common/metrics/registry.ts";
-import type { Store } from "./store.ts";
+import { exponentialBuckets, LIBRARY_BUCKETS } from "../../../common/metrics/buckets.ts";
+import { MetricRegistry, type Counter, type Gauge, type Histogram } from "../../../common/metrics/registry.ts";
+import { RAFT_BUCKETS, RaftMetrics } from "./raft-metrics.ts";
 
-/** Sizes in bytes of the disk that the data is on. */
-export interface DiskSizes {
-  readonly capacity: number;
-  readonly available: number;
-  readonly used: number;
-}
+/** tikv/tikv:src/server/metrics.rs */
+const GRPC_BUCKETS = exponentialBuckets(0.000_05, 2, 22);
+/** tikv/tikv:src/storage/metrics.rs, for the scheduler. */
+const SCHEDULER_BUCKETS = exponentialBuckets(0.0005, 2, 20);
 
-/** What a TiKV counts (facts §4), under its names. */
+/** What a TiKV counts (facts §4), under its names. What is read from the store at every scrape is in `store-metrics`. */
 export class TikvMetrics {
   readonly registry = new MetricRegistry();
+  readonly raft: RaftMetrics;
+  /** By type and priority: whole requests, as a client waits for them, in seconds. */
   readonly grpcDuration: Histogram;
+  /** By type: requests whose caller did not wait, or that were malformed. */
   readonly grpcFailures: Counter;
+  /** By type. */
   readonly commands: Counter;
+  /** By type: the whole of a write, from its acceptance to its answer, in seconds. */
+  readonly schedulerCommands: Histogram;
+  /** By type: how long a write waited for others of the same key, in seconds. */
+  readonly latchWaits: Histogram;
+  /** By type: writes refused because too many were under way. */
+  readonly schedulerBusy: Counter;
+  /** By type (write, snapshot) and status. */
   readonly engineRequests: Counter;
+  /** By type; successful ones, in seconds. */
   readonly engineDuration: Histogram;
+  /** By type (unreachable, resolve, full ...) and store_id. */
   readonly linkFailures: Counter;
+  /** By type: queues that had no room. */
+  readonly channelFull: Counter;
   readonly raftReceived: Counter;
+  /** By type, in seconds. */
   readonly pdRequests: Histogram;
+  /** By type: send, noop, and what PD asked for. */
   readonly pdHeartbeats: Counter;
-  readonly appendLog: Histogram;
+  /** By type: success, failure, no-need. */
+  readonly pdReconnects: Counter;
+  /** By type. */
+  readonly criticalErrors: Counter;
+  /** By type (raft): what an inspection of the disk measured, in seconds. */
+  readonly inspections: Histogram;
+  /** By disk and outcome, in seconds. */
+  readonly diskProbes: Histogram;
+  /** By type (generate, send, apply), in seconds. */
+  readonly snapshots: Histogram;
+  /** Of writes that are under way. */
+  readonly schedulerLoad: { requests: number; bytes: number } = { requests: 0, bytes: 0 };
+  readonly slowScore: Gauge;
 
   constructor(startedAt: EpochMs, version: string, gitHash: string) {
     const { registry } = this;
+    this.raft = new RaftMetrics(registry);
     this.grpcDuration = registry.histogram(
       "tikv_grpc_msg_duration_seconds",
       "Bucketed histogram of grpc server messages",
+      GRPC_BUCKETS,
     );
     this.grpcFailures = registry.counter("tikv_grpc_msg_fail_total", "Total number of handle grpc message failure");
     this.commands = registry.counter("tikv_storage_command_total", "Total number of commands received.");
+    this.schedulerCommands = registry.histogram(
+      "tikv_scheduler_command_duration_seconds",
+      "Bucketed histogram of command execution",
+      SCHEDULER_BUCKETS,
+    );
+    this.latchWaits = registry.histogram(
+      "tikv_scheduler_latch_wait_duration_seconds",
+      "Bucketed histogram of latch wait",
+      SCHEDULER_BUCKETS,
+    );
+    this.schedulerBusy = registry.counter("tikv_scheduler_too_busy_total", "Total count of scheduler too busy");
     this.engineRequests = registry.counter(
       "tikv_storage_engine_async_request_total",
       "Total number of engine asynchronous requests",
@@ -39,11 +79,13 @@ export class TikvMetrics {
     this.engineDuration = registry.histogram(
       "tikv_storage_engine_async_request_duration_seconds",
       "Bucketed histogram of processing successful asynchronous requests.",
+      RAFT_BUCKETS,
     );
     this.linkFailures = registry.counter(
       "tikv_server_report_failure_msg_total",
       "Total number of reporting failure messages",
     );
+    this.channelFull = registry.counter("tikv_channel_full_total", "Total number of channel full errors.");
     this.raftReceived = registry.counter(
       "tikv_server_raft_message_recv_total",
       "Total number of raft messages received",
@@ -51,42 +93,31 @@ export class TikvMetrics {
     this.pdRequests = registry.histogram(
       "tikv_pd_request_duration_seconds",
       "Bucketed histogram of PD requests duration",
+      LIBRARY_BUCKETS,
     );
     this.pdHeartbeats = registry.counter("tikv_pd_heartbeat_message_total", "Total number of PD heartbeat messages.");
-    this.appendLog = registry.histogram(
-      "tikv_raftstore_append_log_duration_seconds",
-      "Bucketed histogram of peer appending log duration",
+    this.pdReconnects = registry.counter("tikv_pd_reconnect_total", "Total number of PD reconnections.");
+    this.criticalErrors = registry.counter("tikv_critical_error_total", "Counter of critical error.");
+    this.inspections = registry.histogram(
+      "tikv_raftstore_inspect_duration_seconds",
+      "Bucketed histogram of inspect duration.",
+      RAFT_BUCKETS,
     );
+    this.diskProbes = registry.histogram(
+      "tikv_raftstore_disk_probe_duration_seconds",
+      "Bucketed histogram of fail-fast disk probe duration.",
+      RAFT_BUCKETS,
+    );
+    this.snapshots = registry.histogram(
+      "tikv_raftstore_snapshot_duration_seconds",
+      "Bucketed histogram of raftstore snapshot process duration",
+      RAFT_BUCKETS,
+    );
+    this.slowScore = registry.gauge("tikv_raftstore_slow_score", "Slow score of the store.");
     const info = registry.gauge(
       "tikv_server_info",
-      "Indicate the tikv server info, and the value is the server startup timestamp.",
+      "Indicate the tikv server info, and the value is the server startup timestamp(s).",
     );
-    info.set({ version, hash: gitHash }, startedAt / 1000);
-    addProcessMetrics(registry, startedAt);
-  }
-
-  /** Gauges that are read from the store whenever somebody scrapes. */
-  watch(store: Store, disk: () => DiskSizes): void {
-    const regions = this.registry.gauge(
-      "tikv_raftstore_region_count",
-      "Number of regions collected in region_collector",
-    );
-    const missing = this.registry.gauge("tikv_raftstore_leader_missing", "Total number of leader missed region.");
-    const sizes = this.registry.gauge("tikv_store_size_bytes", "Size of storage.");
-    const engine = this.registry.gauge("tikv_engine_size_bytes", "Sizes of each column families.");
-    const memory = this.registry.gauge("tikv_server_memory_usage", "Memory usage.");
-    this.registry.collect(() => {
-      const peers = [...store.peers];
-      const bytes = peers.reduce((sum, peer) => sum + peer.approximateBytes, 0);
-      regions.set({ type: "region" }, peers.length);
-      regions.set({ type: "leader" }, peers.filter((peer) => peer.isLeader).length);
-      missing.set({}, peers.filter((peer) => peer.node.roleState.leader === 0).length);
-      const { capacity, available, used } = disk();
-      const all = { capacity, available, used, kv_size: bytes, raft_size: used, snap_size: 0 };
-      for (const [type, value] of Object.entries(all)) sizes.set({ type }, value);
-      engine.set({ db: "kv", type: "default" }, bytes);
-      engine.set({ db: "raft", type: "default" }, used);
-      memory.set({}, process.memoryUsage().rss);
-    });
+    info.set({ version, hash: gitHash }, Math.floor(startedAt / 1000));
   }
 }

@@ -6,11 +6,11 @@ import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
 import { listenOnePort, type OnePortServer } from "../../../common/one-port/one-port-server.ts";
-import type { Histogram } from "../../../common/metrics/registry.ts";
 import { FileRaftStorage, type RaftStorage } from "../../../common/raft/index.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
 import { bootstrapCluster, identify } from "./bootstrap.ts";
 import type { DataDir, StoreIdentity } from "./data-dir.ts";
+import { diskSizes, type DiskSizes } from "./disk-usage.ts";
 import { drainLeaders } from "./drain.ts";
 import type { StoreMessage } from "./pd-messages.ts";
 import { PdSession } from "./pd-session.ts";
@@ -22,7 +22,8 @@ import type { TikvSettings } from "./settings.ts";
 import { splitRegion } from "./split-region.ts";
 import { statusListener } from "./status-server.ts";
 import { Store } from "./store.ts";
-import { TikvMetrics, type DiskSizes } from "./tikv-metrics.ts";
+import { watchStore } from "./store-metrics.ts";
+import { TikvMetrics } from "./tikv-metrics.ts";
 import { tikvGrpcServer } from "./tikv-service.ts";
 
 export const VERSION = "8.5.5";
@@ -202,7 +203,7 @@ interface Parts {
 }
 
 async function assemble(
-  { settings, name, dataDir, rules, clock, random, log, onFatal }: TikvNodeOptions,
+  { settings, name, dataDir, rules, clock, random, log, startedAt, onFatal }: TikvNodeOptions,
   from: {
     readonly identity: StoreIdentity;
     readonly session: PdSession;
@@ -229,23 +230,29 @@ async function assemble(
   });
   const store = new Store({
     storeId: identity.storeId,
-    storage: measured(storage, clock, metrics.appendLog),
+    storage: measured(storage, clock, metrics.raft.appendLog),
     found,
     clock,
     random,
     log,
+    metrics: metrics.raft,
+    diskUsage: () => "Normal",
     send: (storeId, frame) => transport.send(storeId, frame),
     onChanged: (peer) => worker.current?.report(peer),
     onSplit: (regions) => void worker.current?.reportSplit(regions),
     onFatal,
   });
-  const disk = (): DiskSizes => diskSizes(dataDir.path, settings.capacityBytes, storage.sizeBytes);
-  metrics.watch(store, disk);
+  const disk = () => ({
+    ...diskOf(dataDir.path, settings.capacityBytes, storage.sizeBytes),
+    raftBytes: storage.sizeBytes,
+  });
+  const pendingHeartbeats = (): number => worker.current?.pending ?? 0;
+  watchStore(metrics, { store, transport, pendingHeartbeats, disk }, startedAt);
   return { session, metrics, storage, store, transport, servers: [], worker, disk };
 }
 
-/** The same storage; how long each write with its fsync took is observed, in seconds. */
-function measured(storage: RaftStorage, clock: Clock, durations: Histogram): RaftStorage {
+/** The same storage; how long each write with its fsync took is observed. */
+function measured(storage: RaftStorage, clock: Clock, observe: (ms: number) => void): RaftStorage {
   return {
     get sizeBytes() {
       return storage.sizeBytes;
@@ -253,7 +260,7 @@ function measured(storage: RaftStorage, clock: Clock, durations: Histogram): Raf
     write: async (updates) => {
       const started = clock.monotonic();
       await storage.write(updates);
-      durations.observe({}, (clock.monotonic() - started) / 1000);
+      observe(clock.monotonic() - started);
     },
     rewrite: (images) => storage.rewrite(images),
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
@@ -273,12 +280,10 @@ function storeMessage({ settings, startedAt }: TikvNodeOptions, { storeId }: Sto
   };
 }
 
-/** As TiKV counts: capacity is the configured one where the disk has more, available what is left of it. */
-function diskSizes(path: string, limit: number, used: number): DiskSizes {
+function diskOf(path: string, limit: number, used: number): DiskSizes {
   try {
     const { bsize, blocks, bavail } = statfsSync(path);
-    const capacity = limit > 0 ? Math.min(limit, blocks * bsize) : blocks * bsize;
-    return { capacity, used, available: Math.min(bavail * bsize, Math.max(0, capacity - used)) };
+    return diskSizes({ totalBytes: blocks * bsize, freeBytes: bavail * bsize }, limit, used);
   } catch (error) {
     throw new Error(`disk of ${path}: ${errorText(error)}`, { cause: error });
   }

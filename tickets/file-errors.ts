@@ -29,7 +29,7 @@ const ADVICE: readonly (readonly [RegExp, ErrorCode, string])[] = [
     "no room left on the disk; nothing was changed. Free some and try again",
   ],
   [
-    /^(SQLITE_READONLY|SQLITE_CANTOPEN|SQLITE_PERM|SQLITE_AUTH|EACCES|EPERM|EROFS|ENOTDIR|EISDIR)/,
+    /^(SQLITE_READONLY|SQLITE_CANTOPEN|SQLITE_PERM|SQLITE_AUTH|EACCES|EPERM|EROFS|ENOENT|ENOTDIR|EISDIR)/,
     "tickets-readonly",
     "the ticket file or its folder cannot be written by this user; check its owner and mode, or name another with --db",
   ],

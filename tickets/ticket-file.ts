@@ -1,8 +1,9 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite, { type Database, type Statement } from "better-sqlite3";
 import { isoTime, type Clock, type EpochMs } from "../harness/base/clock.ts";
 import { HarnessError } from "../harness/base/errors.ts";
+import { makeFolder } from "../harness/base/make-folder.ts";
 import type { Ids } from "../harness/base/ids.ts";
 import type { Log } from "../harness/base/log.ts";
 import { fileError, isBusy } from "./file-errors.ts";
@@ -133,7 +134,7 @@ async function retryWhileBusy<T>(attempt: () => T, path: string, options: Ticket
 async function openDatabase(path: string, options: TicketFileOptions): Promise<Database> {
   let db: Database | null = null;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
     db = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
     const opened = db;

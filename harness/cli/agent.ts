@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { $ } from "zx";
 import { errorText, HarnessError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { openCompose, type Compose } from "../engine/compose.ts";
 import { ensureImage } from "../engine/images.ts";
 import { noEngine } from "../engine/no-engine.ts";
@@ -122,7 +123,7 @@ async function up({ network, json }: { readonly network: string; readonly json?:
   // Before compose can: it would make the folder as root, and readable by everyone.
   const folder = dirname(ticketPath(io, undefined));
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     throw new HarnessError("store-failed", `cannot make ${folder}: ${errorText(error)}`, { cause: error });
   }

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { isoTime } from "../base/clock.ts";
 import { errorText, HarnessError, StoreError, type ErrorCode } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { jsonLog, logFile } from "../base/log.ts";
 import { seededRandom } from "../base/random.ts";
 import type { TrialEvent } from "../protocol.ts";
@@ -72,16 +72,16 @@ export async function performTrial(
   using instance = newInstance(io, `${request.scenario.id}, seed ${seed}`);
   const plan = planOf(request, seed, instance.id, instance.paths.journal, io);
   // Into the run's folder, not on the screen: that belongs to the view.
-  makeFolder(plan.folderPath);
+  makeRunFolder(plan.folderPath);
   const log = jsonLog({ stream: logFile(join(plan.folderPath, "lab.jsonl")) }).child({ trial: plan.id });
   const deps = { ...io.deps, random: seededRandom(seed), log };
   const parts = trialParts(request, plan, instance.paths.dir, { ...io, deps }, show);
   return { record: await runTrial(plan, parts, deps, io.signal), folder: plan.folderPath };
 }
 
-function makeFolder(path: string): void {
+function makeRunFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? errorText(error);
     throw new StoreError(`cannot make ${path} for the record (${code}); name a folder of yours with --runs`, {

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { makeFolder } from "../base/make-folder.ts";
 import { z } from "zod";
 import { errorText, HarnessError, StoreError } from "../base/errors.ts";
 import { readHolder, takeLock, type LockHolder, type OwnerLock } from "./locks.ts";
@@ -102,7 +103,7 @@ export function claimInstance(root: string, id: string, holder: LockHolder): Own
 /** Held while an instance that is to stay is being started; null when somebody else holds it. @throws StoreError */
 export function takeStandingLock(root: string, holder: LockHolder): OwnerLock | null {
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeFolder(root, 0o700);
     return takeLock(path.join(root, "standing.lock"), holder);
   } catch (error) {
     throw unusable(root, error);
@@ -152,7 +153,7 @@ function pathsIn(dir: string): InstancePaths {
 
 function lockIn(paths: InstancePaths, holder: LockHolder): OwnerLock | null {
   try {
-    mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
+    makeFolder(paths.dir, 0o700);
     return takeLock(paths.lock, holder);
   } catch (error) {
     throw unusable(paths.dir, error);

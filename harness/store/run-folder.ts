@@ -1,9 +1,10 @@
 import { createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
 import { errorText, StoreError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import type { Operation } from "../protocol.ts";
 import { recordSchema, type TrialRecord } from "./record.ts";
 
@@ -22,7 +23,7 @@ export class RunFolder implements AsyncDisposable {
   /** @throws StoreError when the folder cannot be made. */
   static async create(path: string): Promise<RunFolder> {
     try {
-      await mkdir(path, { recursive: true });
+      makeFolder(path);
       return new RunFolder(path);
     } catch (error) {
       throw new StoreError(`cannot make the run folder ${path}: ${errorText(error)}; choose another with --runs`, {

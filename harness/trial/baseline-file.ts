@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../base/make-folder.ts";
 import { z } from "zod";
 import { StoreError } from "../base/errors.ts";
 import type { TrialRecord } from "../store/record.ts";
@@ -61,7 +62,7 @@ export async function writeBaseline(folder: string, records: readonly TrialRecor
     })),
   };
   const path = baselinePath(folder, { ...baseline });
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   await writeFile(`${path}.part`, `${JSON.stringify(baseline, null, 2)}\n`);
   await rename(`${path}.part`, path);
   return path;

@@ -1,5 +1,6 @@
-import { cp, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, lstat, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../base/make-folder.ts";
 import { z } from "zod";
 import { errorText, StoreError } from "../base/errors.ts";
 import { mountedFolder } from "../engine/mounted-folder.ts";
@@ -23,8 +24,8 @@ export async function openTicketFolder(
   const path = mountedFolder(`tickets-${instance}`);
   try {
     await writeFile(join(stateDir, NOTE), JSON.stringify({ path, place }), { mode: 0o600 });
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    await mkdir(dirname(place), { recursive: true });
+    makeFolder(path, 0o700);
+    makeFolder(dirname(place));
     await symlink(path, place);
   } catch (cause) {
     throw new StoreError(`cannot make the trial's ticket folder ${path}: ${errorText(cause)}`, { cause });

@@ -65,6 +65,15 @@ test("a state folder that cannot be used: one sentence", async () => {
   expect(await readdir(home.folder)).toEqual(["state"]);
 });
 
+test.runIf(process.platform === "linux").each([
+  [["ticket", "list", "--db", "/proc/a/b.db"], 7],
+  [["run", "tikv/store-kill", ...oracle, "--runs", "/proc/a/runs"], 8],
+])("%j, where nothing can be made, ends with one sentence", async (args, wanted) => {
+  const { code, err } = await badDay(args);
+  expect(err).toMatch(/^error: .*\/proc\/a.*\(ENOENT\).*\n$/);
+  expect(code).toBe(wanted);
+});
+
 test.each([
   [["session", "list", "--ticket", "x"], /a ticket's number, e.g. 3/],
   [["doctor", "--operator", "frob"], /Allowed choices are claude/],

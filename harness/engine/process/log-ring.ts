@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { StringDecoder } from "node:string_decoder";
+import { makeFolder } from "../../base/make-folder.ts";
 import type { Clock, EpochMs, LogLine } from "../../protocol.ts";
 
 type Stream = LogLine["stream"];
@@ -33,7 +34,7 @@ export class LogRing {
   constructor(options: LogRingOptions) {
     this.#options = options;
     this.#file = path.join(options.folder, `${options.component}.jsonl`);
-    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    makeFolder(options.folder, 0o700);
   }
 
   push(stream: Stream, chunk: Buffer): void {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import os from "node:os";
+import { makeFolder } from "../../base/make-folder.ts";
 import type { ContainerState, EngineEvent, EpochMs, Clock } from "../../protocol.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { LogRing } from "./log-ring.ts";
@@ -158,7 +158,7 @@ export class ManagedProcess {
 
   #spawn(): void {
     const { argv, cwd, env } = this.spec;
-    mkdirSync(cwd, { recursive: true, mode: 0o700 });
+    makeFolder(cwd, 0o700);
     const child = spawn(process.execPath, argv, {
       cwd,
       env: { ...nodeEnvironment(), ...env, EXIT_WITH_STDIN: "1" },

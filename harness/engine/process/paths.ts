@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { makeFolder } from "../../base/make-folder.ts";
 import { EngineError } from "../../base/errors.ts";
 
 /** Pids with start times of the supervisor and of every node. */
@@ -22,7 +23,7 @@ export function socketFolder(stateDir: string, id: string): string {
   const longest = path.join(stateDir, "engine.sock");
   if (Buffer.byteLength(longest) <= MAX_SOCKET_PATH_BYTES) return stateDir;
   const folder = path.join(os.tmpdir(), `.${id}`);
-  mkdirSync(folder, { mode: 0o700, recursive: true });
+  makeFolder(folder, 0o700);
   const { uid, mode } = lstatSync(folder);
   if (uid !== process.getuid?.() || (mode & 0o170_077) !== 0o040_000)
     throw new EngineError("engine-permission", `${folder} is not a private folder of ours; remove it`);

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { makeFolder } from "../../base/make-folder.ts";
 import { EngineError, HarnessError, type ErrorCode } from "../../base/errors.ts";
 import { openOwnerEngine, type ProcessOwnerEngine } from "./client.ts";
 import { CONFIG_FILE, SUPERVISOR_LOG, engineSocket, ownerSocket, socketFolder } from "./paths.ts";
@@ -34,7 +35,7 @@ export interface StartedSupervisor {
 export async function startSupervisor(options: SupervisorOptions, signal: AbortSignal): Promise<StartedSupervisor> {
   signal.throwIfAborted();
   const { instance, project, network, stateDir } = options;
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeFolder(stateDir, 0o700);
   const socketDir = socketFolder(stateDir, instance);
   const config = supervisorConfigSchema.parse({
     instance,

@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { makeFolder } from "../../base/make-folder.ts";
 import type {
   Clock,
   Component,
@@ -48,7 +49,7 @@ export class Supervisor {
     this.#config = config;
     this.#deps = deps;
     this.network = config.network;
-    mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(config.stateDir, 0o700);
     this.#links = new Links(path.join(config.stateDir, LINKS_FILE));
     this.#savePids();
     for (const spec of config.nodes) this.#register(spec);

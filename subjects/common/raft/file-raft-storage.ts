@@ -1,26 +1,25 @@
 import { closeSync, fdatasync, openSync, writeSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, truncate } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { crc32 } from "node:zlib";
 import { errorText, StoreError } from "../../../harness/base/errors.ts";
-import { decodeUpdates, encodeUpdates } from "./update-codec.ts";
 import { GroupImages } from "./group-images.ts";
+import { encodeRecord, LOG_MAGIC, replayRecords } from "./record-log.ts";
 import type { GroupImage, GroupUpdate, RaftStorage } from "./storage.ts";
 
 const SUFFIX = ".raftlog";
-const HEADER_BYTES = 8;
 const syncData = promisify(fdatasync);
 
 /**
- * Groups in one append-only file `<n>.raftlog`. A record (length, CRC-32, updates) is one batch: after a crash it is
- * there as a whole or not at all. A rewrite makes file n + 1 beside it and renames it into place.
+ * Groups in one append-only file `<n>.raftlog`, see `record-log.ts`: after a crash a batch is there as a whole or not
+ * at all. A rewrite makes file n + 1 beside it and renames it into place.
  */
 export class FileRaftStorage implements RaftStorage {
   readonly #folder: string;
   #number: number;
   #fd: number;
   #grownBytes = 0;
+  #failed = false;
 
   private constructor(folder: string, number: number, fd: number) {
     this.#folder = folder;
@@ -29,8 +28,9 @@ export class FileRaftStorage implements RaftStorage {
   }
 
   /**
-   * Opens or creates the folder. A torn last record was never acknowledged and is cut off.
-   * @throws StoreError when the file is damaged anywhere else.
+   * Opens or creates the folder. A torn last record was never acknowledged and is dropped. What was found is written
+   * anew: after a failed fsync the kernel may show bytes that are not on the disk and never will be.
+   * @throws StoreError when the file is damaged, of another format, or the disk fails.
    */
   static async open(
     folder: string,
@@ -38,53 +38,63 @@ export class FileRaftStorage implements RaftStorage {
     await mkdir(folder, { recursive: true });
     const names = await readdir(folder);
     const numbers = names.filter((name) => name.endsWith(SUFFIX)).map((name) => Number.parseInt(name, 10));
-    const number = Math.max(1, ...numbers);
+    const number = Math.max(0, ...numbers);
     const path = pathOf(folder, number);
     for (const name of names) if (join(folder, name) !== path) await rm(join(folder, name));
     const images = new GroupImages();
-    const bytes = numbers.length === 0 ? Buffer.alloc(0) : await readFile(path);
-    const good = replay(bytes, path, (updates) => images.apply(updates));
-    if (good < bytes.length) await truncate(path, good);
-    const storage = new FileRaftStorage(folder, number, openSync(path, "a", 0o600));
-    await syncFolder(folder);
-    storage.#grownBytes = good;
-    return { storage, found: images.all() };
+    if (number > 0) replayRecords(await readFile(path), path, (updates) => images.apply(updates));
+    const found = images.all();
+    const storage = new FileRaftStorage(folder, number, -1);
+    await storage.rewrite([...found.values()]);
+    return { storage, found };
   }
 
   get sizeBytes(): number {
     return this.#grownBytes;
   }
 
-  async write(updates: readonly GroupUpdate[]): Promise<void> {
-    try {
-      this.#grownBytes += append(this.#fd, updates);
+  write(updates: readonly GroupUpdate[]): Promise<void> {
+    return this.#guarded("written", async () => {
+      this.#grownBytes += append(this.#fd, encodeRecord(updates));
       await syncData(this.#fd);
-    } catch (error) {
-      throw new StoreError(`raft log cannot be written: ${errorText(error)}`, { cause: error });
-    }
+    });
   }
 
-  async rewrite(images: readonly GroupImage[]): Promise<void> {
-    try {
+  rewrite(images: readonly GroupImage[]): Promise<void> {
+    return this.#guarded("rewritten", async () => {
       const path = pathOf(this.#folder, this.#number + 1);
       const fd = openSync(`${path}.tmp`, "w", 0o600);
-      append(fd, images);
+      append(fd, LOG_MAGIC);
+      if (images.length > 0) append(fd, encodeRecord(images));
       await syncData(fd);
       await rename(`${path}.tmp`, path);
       await syncFolder(this.#folder);
-      closeSync(this.#fd);
-      await rm(pathOf(this.#folder, this.#number));
+      await this[Symbol.asyncDispose]();
+      await rm(pathOf(this.#folder, this.#number), { force: true });
       this.#fd = fd;
       this.#number++;
       this.#grownBytes = 0;
-    } catch (error) {
-      throw new StoreError(`raft log cannot be rewritten: ${errorText(error)}`, { cause: error });
-    }
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    closeSync(this.#fd);
+    if (this.#fd !== -1) closeSync(this.#fd);
+    this.#fd = -1;
     return Promise.resolve();
+  }
+
+  /**
+   * After a failure nobody knows what is on the disk, and a second fsync would succeed without having written what
+   * the first one lost (Rebello et al., "Can Applications Recover from fsync Failures?", 2020): it is never retried.
+   */
+  async #guarded(what: string, work: () => Promise<void>): Promise<void> {
+    if (this.#failed) throw new StoreError(`raft log cannot be ${what}: an earlier write failed`);
+    try {
+      await work();
+    } catch (error) {
+      this.#failed = true;
+      throw new StoreError(`raft log cannot be ${what}: ${errorText(error)}`, { cause: error });
+    }
   }
 }
 
@@ -92,31 +102,9 @@ function pathOf(folder: string, number: number): string {
   return join(folder, `${String(number).padStart(16, "0")}${SUFFIX}`);
 }
 
-function append(fd: number, updates: readonly GroupUpdate[]): number {
-  const payload = encodeUpdates(updates);
-  const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
-  record.writeUInt32LE(payload.length, 0);
-  record.writeUInt32LE(crc32(payload), 4);
-  payload.copy(record, HEADER_BYTES);
-  for (let at = 0; at < record.length;) at += writeSync(fd, record, at);
-  return record.length;
-}
-
-/** @returns the number of good bytes. */
-function replay(bytes: Buffer, path: string, apply: (updates: readonly GroupUpdate[]) => void): number {
-  let at = 0;
-  while (at + HEADER_BYTES <= bytes.length) {
-    const end = at + HEADER_BYTES + bytes.readUInt32LE(at);
-    const payload = bytes.subarray(at + HEADER_BYTES, end);
-    if (end > bytes.length) break;
-    if (crc32(payload) !== bytes.readUInt32LE(at + 4)) {
-      if (end < bytes.length) throw new StoreError(`raft log ${path} is damaged at byte ${at}`);
-      break;
-    }
-    apply(decodeUpdates(payload));
-    at = end;
-  }
-  return at;
+function append(fd: number, bytes: Buffer): number {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+  return bytes.length;
 }
 
 /** A rename or a new file survives a power loss only when its folder has been synced too. */

@@ -24,6 +24,8 @@ export interface RaftRunnerOptions {
   onFatal(error: unknown): void;
   /** The file is written anew when it has grown by this much. */
   readonly rewriteAfterBytes?: number;
+  /** Calls back soon, after what is running now; `setImmediate` unless given. */
+  schedule?(turn: () => void): void;
   /** What else is to survive a rewrite: groups that are gone but left something behind. */
   otherImages?(): readonly GroupImage[];
 }
@@ -42,6 +44,7 @@ const REWRITE_AFTER_BYTES = 16 << 20;
  */
 export class RaftRunner {
   readonly #options: RaftRunnerOptions;
+  readonly #defer: (turn: () => void) => void;
   readonly #groups = new Map<number, RaftGroup>();
   readonly #dirty = new Set<RaftGroup>();
   /** Readies of each group that wait for the disk. */
@@ -53,6 +56,7 @@ export class RaftRunner {
 
   constructor(options: RaftRunnerOptions) {
     this.#options = options;
+    this.#defer = options.schedule ?? ((turn) => void setImmediate(turn));
   }
 
   add(group: RaftGroup): void {
@@ -73,7 +77,10 @@ export class RaftRunner {
     this.#schedule();
   }
 
-  /** Something of the application's own; resolves when it is on disk. In order with everything else of the group. */
+  /**
+   * Something of the application's own; resolves when it is on disk (when the disk fails: never). In order with
+   * everything else of the group.
+   */
   write(update: GroupUpdate): Promise<void> {
     return new Promise((resolve) => {
       this.#next.updates.push(update);
@@ -91,7 +98,7 @@ export class RaftRunner {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#defer(() => {
       this.#scheduled = false;
       if (!this.#stopped) this.#turn();
     });

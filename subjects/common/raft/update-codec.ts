@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader, type ByteWriter } from "./bytes.ts";
 import { readEntries, readSnapshot, writeEntries, writeSnapshot } from "./codec.ts";
 import type { GroupUpdate } from "./storage.ts";
 
@@ -8,8 +8,8 @@ const SNAPSHOT = 4;
 const META = 8;
 const REMOVED = 16;
 
-export function encodeUpdates(updates: readonly GroupUpdate[]): Buffer {
-  const writer = new ByteWriter().u32(updates.length);
+export function writeUpdates(writer: ByteWriter, updates: readonly GroupUpdate[]): void {
+  writer.u32(updates.length);
   for (const { group, hardState, entries, snapshot, meta, removed } of updates) {
     const parts =
       (hardState ? HARD_STATE : 0) |
@@ -23,7 +23,6 @@ export function encodeUpdates(updates: readonly GroupUpdate[]): Buffer {
     if (entries && entries.length > 0) writeEntries(writer, entries);
     if (meta) writer.bytes(meta);
   }
-  return writer.done();
 }
 
 /** @throws RangeError when the bytes are not updates. */

@@ -258,7 +258,9 @@ export class Store implements PeerHost {
     // After a restart the parent's log is applied again, and what it split off is here already.
     if (own === undefined || existing?.initialized === true || this.#tombstones.has(region.id)) return;
     const ids = (role: Peer["role"]): number[] => region.peers.filter((peer) => peer.role === role).map(({ id }) => id);
-    const group = newGroup({ voters: ids("voter"), learners: ids("learner") }, state.toBytes());
+    const members = { voters: ids("voter"), learners: ids("learner") };
+    // A message may have made a member without a log here before the split came: its vote stays.
+    const group = newGroup(members, state.toBytes(), existing?.node.hardState);
     const meta = encodePeerMeta({ kind: "peer", peerId: own.id });
     const written = this.#runner.write({ group: region.id, ...group, meta });
     const peer = this.#add(region.id, own.id, group, state);

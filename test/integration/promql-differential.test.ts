@@ -243,7 +243,7 @@ function ourApi(text: string): ReturnType<typeof prometheusApi> {
     const [sample] = parseExposition(line.replace(/ (\d+)$/, " $1000")).samples;
     if (sample?.timestampMs != null) storage.append(sample.labels, sample.timestampMs, sample.value);
   }
-  return prometheusApi({ clock: systemClock, storage, scrapers: [], version: "3.5.0", metrics: () => "" });
+  return prometheusApi({ clock: systemClock, storage, scrapers: [], groups: [], version: "3.5.0", metrics: () => "" });
 }
 
 /** Fifteen minutes of a cluster with counters that are reset, gaps, a dead store and a PD leader change. */

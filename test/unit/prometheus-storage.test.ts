@@ -142,8 +142,9 @@ describe("storage", () => {
 describe("configuration", () => {
   const file = (text: string) => () => readConfig(text, "prometheus.yml");
   test("targets with their labels, times and addresses", () => {
-    const [pd, other] = file(`
+    const { targets, ...rest } = file(`
 global: { scrape_interval: 2s, external_labels: { cluster: x } }
+rule_files: ["*.rules.yml"]
 scrape_configs:
   - job_name: pd
     static_configs: [{ targets: ["127.0.0.1:1"], labels: { instance: "pd0:2379", zone: "1" } }]
@@ -153,6 +154,12 @@ scrape_configs:
     params: { a: [b, c] }
     static_configs: [{ targets: ["h:2"] }]
 `)();
+    const [pd, other] = targets;
+    expect(rest).toEqual({
+      ruleFiles: ["*.rules.yml"],
+      evaluationIntervalMs: 60_000,
+      externalLabels: { cluster: "x" },
+    });
     expect(pd).toMatchObject({ url: "http://127.0.0.1:1/metrics", intervalMs: 2_000, timeoutMs: 2_000 });
     expect(pd?.labels).toEqual({ job: "pd", instance: "pd0:2379", zone: "1" });
     expect(other).toMatchObject({ url: "http://h:2/m?a=b&a=c", intervalMs: 60_000, timeoutMs: 10_000 });
@@ -160,7 +167,7 @@ scrape_configs:
     expect(other?.discoveredLabels).toMatchObject({ __address__: "h:2", __scrape_interval__: "1m" });
   });
   test.each([
-    ["an unknown key", "rule_files: [x]", "rule_files"],
+    ["an unknown key", "alerting: {}", "alerting"],
     ["discovery", "scrape_configs: [{ job_name: a, dns_sd_configs: [] }]", "dns_sd_configs"],
     ["a bad duration", "global: { scrape_interval: 0.2s }", "not a valid duration string"],
     ["a job twice", "scrape_configs: [{ job_name: a }, { job_name: a }]", 'job name "a"'],

@@ -4,6 +4,8 @@ import { instantData, rangeData, targetsData } from "./api-json.ts";
 import { parseDuration } from "./duration.ts";
 import { labelKey } from "./labels.ts";
 import { queryInstant, queryRange } from "./query.ts";
+import type { RuleGroup } from "./rules/group.ts";
+import { alertsData, rulesData, rulesFilter } from "./rules/rules-json.ts";
 import type { Scraper } from "./scraper.ts";
 import type { Series } from "./series.ts";
 import type { Storage } from "./storage.ts";
@@ -14,6 +16,7 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly storage: Storage;
   readonly scrapers: readonly Scraper[];
+  readonly groups: readonly RuleGroup[];
   readonly version: string;
   /** The server's own `/metrics`. */
   metrics(): string;
@@ -82,9 +85,8 @@ export function prometheusApi(deps: ApiDeps): Hono {
     buildDate: "",
     goVersion: "",
   }));
-  // No rules can be configured, so there are none: true, and what dashboards ask first.
-  both("/api/v1/rules", () => ({ groups: [] }));
-  both("/api/v1/alerts", () => ({ alerts: [] }));
+  both("/api/v1/rules", (params) => rulesData(deps.groups, rulesFilter(params, matchParam), (expr) => expr));
+  both("/api/v1/alerts", () => alertsData(deps.groups));
 
   app.notFound((c) => c.text("404 page not found\n", 404));
   app.onError((error, c) => {

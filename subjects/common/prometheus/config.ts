@@ -30,9 +30,10 @@ const configFile = z.strictObject({
       scrape_interval: duration.optional(),
       scrape_timeout: duration.optional(),
       evaluation_interval: duration.optional(),
-      external_labels: labels.optional(),
+      external_labels: labels.default({}),
     })
-    .default({}),
+    .prefault({}),
+  rule_files: z.array(z.string()).default([]),
   scrape_configs: z.array(scrapeConfig).default([]),
 });
 
@@ -48,26 +49,35 @@ export interface Target {
   readonly discoveredLabels: Labels;
 }
 
+export interface Config {
+  readonly targets: readonly Target[];
+  /** Patterns, relative to the configuration file. */
+  readonly ruleFiles: readonly string[];
+  readonly evaluationIntervalMs: number;
+  /** On what leaves this Prometheus; templates of alerts see them. */
+  readonly externalLabels: Labels;
+}
+
 const DEFAULT_INTERVAL_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
- * Reads a Prometheus configuration file: `global` and `scrape_configs` with `static_configs`.
+ * Reads a Prometheus configuration file: `global`, `rule_files`, and `scrape_configs` with `static_configs`.
  *
  * @throws ConfigError naming the line of broken YAML, or every key that is wrong or not understood.
  */
-export function readConfig(text: string, file: string): readonly Target[] {
+export function readConfig(text: string, file: string): Config {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter });
   const broken = document.errors[0];
   if (broken !== undefined) throw new ConfigError(`${file}: ${broken.message}`);
   const parsed = configFile.safeParse(document.toJS() ?? {});
   if (!parsed.success) throw new ConfigError(`parsing YAML file ${file}: ${z.prettifyError(parsed.error)}`);
-  const { global, scrape_configs } = parsed.data;
+  const { global, rule_files, scrape_configs } = parsed.data;
   const names = scrape_configs.map((config) => config.job_name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new ConfigError(`${file}: found multiple scrape configs with job name "${twice}"`);
-  return scrape_configs.flatMap((config) => {
+  const targets = scrape_configs.flatMap((config) => {
     const intervalMs = config.scrape_interval ?? global.scrape_interval ?? DEFAULT_INTERVAL_MS;
     const timeoutMs = config.scrape_timeout ?? global.scrape_timeout ?? Math.min(DEFAULT_TIMEOUT_MS, intervalMs);
     if (timeoutMs > intervalMs)
@@ -77,6 +87,9 @@ export function readConfig(text: string, file: string): readonly Target[] {
       group.targets.map((address) => targetOf(config, address, group.labels, { intervalMs, timeoutMs })),
     );
   });
+  const evaluationIntervalMs = global.evaluation_interval ?? DEFAULT_INTERVAL_MS;
+  if (evaluationIntervalMs === 0) throw new ConfigError(`${file}: evaluation interval is zero`);
+  return { targets, ruleFiles: rule_files, evaluationIntervalMs, externalLabels: global.external_labels };
 }
 
 function targetOf(

@@ -13,6 +13,9 @@ import { readConfig } from "./config.ts";
 import { readFlags } from "./flags.ts";
 import { httpGet } from "./http-get.ts";
 import { Scraper } from "./scraper.ts";
+import { ruleSamples, queryInstant } from "./query.ts";
+import { RuleGroup } from "./rules/group.ts";
+import { loadRules } from "./rules/load.ts";
 import { Storage } from "./storage.ts";
 
 /** The version whose API and language this follows. */
@@ -25,18 +28,33 @@ const log = jsonLog();
 
 function start(argv: readonly string[]): void {
   const flags = readFlags(argv);
-  const targets = readConfig(readText(flags.configFile), flags.configFile);
+  const config = readConfig(readText(flags.configFile), flags.configFile);
+  const specs = loadRules(config.ruleFiles, flags.configFile);
   mkdirSync(flags.storagePath, { recursive: true });
   const clock = systemClock;
   const storage = new Storage({ retentionMs: flags.retentionMs, maxSamples: MAX_SAMPLES });
   const random = seededRandom("phases");
-  const scrapers = targets.map((target) => new Scraper(target, { clock, storage, get: httpGet, phase: random.next() }));
+  const scrapers = config.targets.map(
+    (target) => new Scraper(target, { clock, storage, get: httpGet, phase: random.next() }),
+  );
   const stop = new AbortController();
-  const api = prometheusApi({ clock, storage, scrapers, version: VERSION, metrics: ownMetrics(storage) });
   const { host, port } = addressOf(flags.listenAddress);
+  const groups = specs.map(
+    (spec) =>
+      new RuleGroup(spec, {
+        clock,
+        log,
+        storage,
+        intervalMs: config.evaluationIntervalMs,
+        externalLabels: config.externalLabels,
+        externalUrl: `http://${host}:${port}`,
+        query: (text, atMs) => ruleSamples(queryInstant(storage, text, atMs)),
+      }),
+  );
+  const api = prometheusApi({ clock, storage, scrapers, groups, version: VERSION, metrics: ownMetrics(storage) });
   const server = serve({ fetch: api.fetch, hostname: host, port }, () => {
     log.info("Server is ready to receive web requests.", { address: flags.listenAddress });
-    for (const scraper of scrapers) scraper.run(stop.signal).catch(fail);
+    for (const runner of [...scrapers, ...groups]) runner.run(stop.signal).catch(fail);
     sweepForEver(storage, stop.signal).catch(fail);
   });
   server.on("error", (error: Error) =>

@@ -4,7 +4,7 @@ import { QueryError } from "./promql/errors.ts";
 import { Evaluator } from "./promql/evaluate.ts";
 import { parseQuery } from "./promql/parse.ts";
 import { checkTypes } from "./promql/check.ts";
-import type { Value } from "./promql/value.ts";
+import type { InstantSample, Value } from "./promql/value.ts";
 
 export interface RangeResult {
   readonly labels: Labels;
@@ -20,6 +20,13 @@ const TURN_MS = 20;
 /** @throws QueryError */
 export function queryInstant(storage: Storage, text: string, atMs: number): Value {
   return new Evaluator(storage, { startMs: atMs, endMs: atMs }).at(parseQuery(text), atMs);
+}
+
+/** What a rule makes of a result: a scalar is one sample without labels. @throws QueryError */
+export function ruleSamples(value: Value): readonly InstantSample[] {
+  if (value.type === "vector") return value.samples;
+  if (value.type === "scalar") return [{ labels: {}, value: value.value }];
+  throw new QueryError("execution", "rule result is not a vector or scalar");
 }
 
 /** @throws QueryError */

@@ -1,4 +1,4 @@
-import { anchored } from "../matcher.ts";
+import { anchoredRegex, type AnchoredRegex } from "../regex.ts";
 import { labelKey, NAME, type Labels } from "../labels.ts";
 import type { Expr, ValueType } from "./ast.ts";
 import { QueryError } from "./errors.ts";
@@ -130,21 +130,15 @@ function labelReplace(args: readonly Value[]): Value {
   const [target, replacement, source, pattern] = args.slice(1).map(stringOf) as [string, string, string, string];
   if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(target))
     throw new QueryError("execution", `invalid destination label name in label_replace(): ${target}`);
-  let regex: RegExp;
+  let regex: AnchoredRegex;
   try {
-    regex = anchored(pattern);
+    regex = anchoredRegex(pattern);
   } catch {
     throw new QueryError("execution", `invalid regular expression in label_replace(): ${pattern}`);
   }
   return relabel(vectorOf(args[0]), (labels) => {
-    const match = regex.exec(labels[source] ?? "");
-    if (match === null) return labels;
-    const filled = replacement.replace(/\$(?:\$|(\w+)|\{(\w+)\})/g, (all, bare?: string, braced?: string) => {
-      const name = bare ?? braced;
-      if (name === undefined) return all === "$$" ? "$" : all;
-      return (/^\d+$/.test(name) ? match[Number(name)] : match.groups?.[name]) ?? "";
-    });
-    return withLabel(labels, target, filled);
+    const filled = regex.expand(labels[source] ?? "", replacement);
+    return filled === null ? labels : withLabel(labels, target, filled);
   });
 }
 

@@ -1,0 +1,24 @@
+import type { EpochMs } from "../../../../harness/base/clock.ts";
+import type { Labels } from "../labels.ts";
+import type { InstantSample } from "../promql/value.ts";
+
+export interface RuleDeps {
+  /** An instant query; a scalar comes as one sample without labels. @throws QueryError */
+  readonly query: (text: string, atMs: EpochMs) => readonly InstantSample[];
+  readonly externalLabels: Labels;
+  readonly externalUrl: string;
+}
+
+/** What became of a rule's last evaluation. */
+export interface RuleHealth {
+  readonly health: "unknown" | "ok" | "err";
+  readonly lastError: string;
+  readonly evaluationSeconds: number;
+  /** Null before the first. */
+  readonly lastEvaluation: EpochMs | null;
+}
+
+/** Labels with an empty value are none. */
+export function withLabels(labels: Labels, changes: Labels): Labels {
+  return Object.fromEntries(Object.entries({ ...labels, ...changes }).filter(([, value]) => value !== ""));
+}

@@ -17,6 +17,16 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "under random faults, one or two at a time, the embedded cluster loses no acknowledged write, always comes back, and its logs hold nothing unexpected",
+    shownBy: {
+      "integration/soak.test.ts": [
+        "an embedded cluster under load and random faults loses nothing, comes back each time and complains of nothing else",
+      ],
+      "unit/soak.test.ts": ["never harm two of the same three", "are not when nobody was harmed"],
+    },
+  },
+  {
     promise: "a fresh clone needs nothing but Node and npm; a tarball runs too",
     shownBy: {
       "integration/launcher.test.ts": [

@@ -10,7 +10,8 @@ import type { Scraper } from "./scraper.ts";
 import type { Series } from "./series.ts";
 import type { Storage } from "./storage.ts";
 import { QueryError } from "./promql/errors.ts";
-import { parseMatchers } from "./promql/parse.ts";
+import { parseMatchers, parseQuery } from "./promql/parse.ts";
+import { printExpr } from "./promql/print.ts";
 
 export interface ApiDeps {
   readonly clock: Clock;
@@ -85,7 +86,9 @@ export function prometheusApi(deps: ApiDeps): Hono {
     buildDate: "",
     goVersion: "",
   }));
-  both("/api/v1/rules", (params) => rulesData(deps.groups, rulesFilter(params, matchParam), (expr) => expr));
+  both("/api/v1/rules", (params) =>
+    rulesData(deps.groups, rulesFilter(params, matchParam), (expr) => printExpr(parseQuery(expr))),
+  );
   both("/api/v1/alerts", () => alertsData(deps.groups));
 
   app.notFound((c) => c.text("404 page not found\n", 404));

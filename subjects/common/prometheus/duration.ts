@@ -19,13 +19,17 @@ export function parseDuration(text: string): number | null {
   return units.reduce((sum, unit, index) => sum + Number(match[index + 1] ?? 0) * (UNITS[unit] as number), 0);
 }
 
-/** As Prometheus prints durations: `15s`, `1h30m`, `200ms`. */
+/**
+ * As Prometheus prints durations (`model.Duration`): `15s`, `1h30m`, `200ms`; years and weeks only when nothing is left
+ * over, because `90d` reads better than `12w6d`.
+ */
 export function formatDuration(ms: number): string {
-  if (ms === 0) return "0s";
-  let rest = ms;
+  let rest = Math.trunc(ms);
+  if (rest === 0) return "0s";
   let text = "";
-  for (const unit of ["d", "h", "m", "s", "ms"]) {
+  for (const unit of ["y", "w", "d", "h", "m", "s", "ms"]) {
     const size = UNITS[unit] as number;
+    if ((unit === "y" || unit === "w") && rest % size !== 0) continue;
     const count = Math.floor(rest / size);
     if (count > 0) text += `${count}${unit}`;
     rest -= count * size;

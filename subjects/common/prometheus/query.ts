@@ -49,7 +49,7 @@ export async function queryRange(
       "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
     );
   const expr = parseQuery(text);
-  const type = checkTypes(expr);
+  const type = checkTypes(expr, text);
   if (type !== "scalar" && type !== "vector")
     throw new QueryError(
       "bad_data",

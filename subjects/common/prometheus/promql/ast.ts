@@ -1,9 +1,13 @@
 import type { Matcher } from "../matcher.ts";
+import type { Position } from "./errors.ts";
 
 export type ValueType = "scalar" | "vector" | "matrix" | "string";
 
 export type BinaryOp =
   "+" | "-" | "*" | "/" | "%" | "^" | "atan2" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "and" | "or" | "unless";
+
+export const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
+export const SET_OPERATORS: ReadonlySet<string> = new Set(["and", "or", "unless"]);
 
 export type AggregateOp =
   | "sum"
@@ -22,23 +26,32 @@ export type AggregateOp =
 /** Fixed evaluation time of `@`, in ms since the epoch, or one end of the query's range. */
 export type At = number | "start" | "end";
 
-export interface Selector {
-  readonly kind: "selector";
-  readonly matchers: readonly Matcher[];
-  /** null = an instant vector. */
-  readonly rangeMs: number | null;
-  readonly offsetMs: number;
-  readonly at: At | null;
+/** What `offset` and `@` may follow. */
+interface Shifted {
+  offsetMs: number;
+  at: At | null;
+  pos: Position;
 }
 
-export interface Subquery {
+export interface Selector extends Shifted {
+  readonly kind: "selector";
+  /** Outside the braces; "" = none there. Its matcher is among the others. */
+  readonly name: string;
+  readonly matchers: readonly Matcher[];
+}
+
+export interface MatrixSelector extends Shifted {
+  readonly kind: "matrix";
+  readonly selector: Selector;
+  readonly rangeMs: number;
+}
+
+export interface Subquery extends Shifted {
   readonly kind: "subquery";
   readonly expr: Expr;
   readonly rangeMs: number;
-  /** null = the default of one minute. */
+  /** Null = the evaluation interval. */
   readonly stepMs: number | null;
-  readonly offsetMs: number;
-  readonly at: At | null;
 }
 
 export interface VectorMatching {
@@ -56,6 +69,7 @@ export interface Binary {
   readonly matching: VectorMatching;
   readonly left: Expr;
   readonly right: Expr;
+  readonly pos: Position;
 }
 
 export interface Aggregate {
@@ -65,14 +79,29 @@ export interface Aggregate {
   readonly labels: readonly string[];
   readonly param: Expr | null;
   readonly expr: Expr;
+  readonly pos: Position;
+}
+
+export interface Call {
+  readonly kind: "call";
+  readonly name: string;
+  readonly args: readonly Expr[];
+  readonly pos: Position;
 }
 
 export type Expr =
-  | { readonly kind: "number"; readonly value: number }
-  | { readonly kind: "string"; readonly value: string }
-  | { readonly kind: "negate"; readonly expr: Expr }
-  | { readonly kind: "call"; readonly name: string; readonly args: readonly Expr[] }
+  | { readonly kind: "number"; readonly value: number; readonly isDuration: boolean; readonly pos: Position }
+  | { readonly kind: "string"; readonly value: string; readonly pos: Position }
+  | { readonly kind: "paren"; readonly expr: Expr; readonly pos: Position }
+  | { readonly kind: "unary"; readonly op: "+" | "-"; readonly expr: Expr; readonly pos: Position }
+  | Call
   | Selector
+  | MatrixSelector
   | Subquery
   | Binary
   | Aggregate;
+
+/** Without parentheses around it. */
+export function bare(expr: Expr): Exclude<Expr, { kind: "paren" }> {
+  return expr.kind === "paren" ? bare(expr.expr) : expr;
+}

@@ -1,6 +1,8 @@
-import type { Expr, ValueType } from "./ast.ts";
-import { notImplemented, QueryError } from "./errors.ts";
-import { functions } from "./functions.ts";
+import { COMPARISONS, SET_OPERATORS, type Binary, type Call, type Expr, type Selector, type ValueType } from "./ast.ts";
+import { parseError, type Position } from "./errors.ts";
+import { NAME } from "../labels.ts";
+import { quoted } from "./lexer.ts";
+import { signatures, type Signature } from "./signatures.ts";
 
 const SHOWN: Readonly<Record<ValueType, string>> = {
   scalar: "scalar",
@@ -8,88 +10,125 @@ const SHOWN: Readonly<Record<ValueType, string>> = {
   vector: "instant vector",
   matrix: "range vector",
 };
-const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
-const SETS: ReadonlySet<string> = new Set(["and", "or", "unless"]);
 
 /**
- * The type of an expression, after everything in it was found to fit.
+ * Finds what parses but makes no sense (promql/parser/parse.go: `checkAST`).
  *
- * @throws QueryError `bad_data` in Prometheus' words; `execution` for functions that are not implemented.
+ * @throws QueryError `bad_data` in Prometheus' words
  */
-export function checkTypes(expr: Expr): ValueType {
-  switch (expr.kind) {
-    case "number":
-      return "scalar";
-    case "string":
-      return "string";
-    case "selector":
-      return expr.rangeMs === null ? "vector" : "matrix";
-    case "subquery":
-      expect(expr.expr, "vector", "subquery", "is only allowed on");
-      return "matrix";
-    case "negate": {
-      const type = checkTypes(expr.expr);
-      if (type === "scalar" || type === "vector") return type;
-      throw bad(`unary expression only allowed on expressions of type scalar or instant vector, got "${SHOWN[type]}"`);
+export function checkTypes(expr: Expr, text: string): ValueType {
+  return new Check(text).type(expr);
+}
+
+class Check {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  type(expr: Expr): ValueType {
+    switch (expr.kind) {
+      case "number":
+        return "scalar";
+      case "string":
+        return "string";
+      case "paren":
+        return this.type(expr.expr);
+      case "selector":
+        this.#selector(expr, expr.pos);
+        return "vector";
+      case "matrix":
+        this.#selector(expr.selector, expr.selector.pos);
+        return "matrix";
+      case "subquery": {
+        const type = this.type(expr.expr);
+        if (type !== "vector") this.#fail(expr.pos, `subquery is only allowed on instant vector, got ${type} instead`);
+        return "matrix";
+      }
+      case "unary": {
+        const type = this.type(expr.expr);
+        if (type === "scalar" || type === "vector") return type;
+        return this.#fail(
+          expr.pos,
+          `unary expression only allowed on expressions of type scalar or instant vector, got ${quoted(SHOWN[type])}`,
+        );
+      }
+      case "call":
+        return this.#call(expr);
+      case "aggregate":
+        this.#expect(expr.expr, "vector", "aggregation expression");
+        if (expr.param !== null)
+          this.#expect(expr.param, expr.op === "count_values" ? "string" : "scalar", "aggregation parameter");
+        return "vector";
+      case "binary":
+        return this.#binary(expr);
     }
-    case "call":
-      return checkCall(expr);
-    case "aggregate":
-      if (expr.param !== null)
-        expect(expr.param, expr.op === "count_values" ? "string" : "scalar", "aggregation parameter", "expected type");
-      expect(expr.expr, "vector", "aggregation expression", "expected type");
-      return "vector";
-    case "binary":
-      return checkBinary(expr);
   }
-}
 
-function checkCall({ name, args }: Extract<Expr, { kind: "call" }>): ValueType {
-  const known = functions[name];
-  if (known === undefined) throw notImplemented(`function ${name}`);
-  const { parameters, required } = known;
-  const [least, most] = [required ?? parameters.length, parameters.length];
-  if (args.length < least)
-    throw bad(
-      `expected ${least === most ? "" : "at least "}${least} argument(s) in call to "${name}", got ${args.length}`,
-    );
-  if (args.length > most && known.variadic !== true)
-    throw bad(
-      `expected ${least === most ? "" : "at most "}${most} argument(s) in call to "${name}", got ${args.length}`,
-    );
-  args.forEach((argument, index) => {
-    const wanted = parameters[Math.min(index, most - 1)] as ValueType;
-    expect(argument, wanted, `call to function "${name}"`, "expected type");
-  });
-  return known.returns;
-}
-
-function checkBinary({ op, bool, matching, left, right }: Extract<Expr, { kind: "binary" }>): ValueType {
-  const [l, r] = [checkTypes(left), checkTypes(right)];
-  for (const type of [l, r])
-    if (type !== "scalar" && type !== "vector")
-      throw bad("binary expression must contain only scalar and instant vector types");
-  if (bool && !COMPARISONS.has(op)) throw bad("bool modifier can only be used on comparison operators");
-  if (COMPARISONS.has(op) && l === "scalar" && r === "scalar" && !bool)
-    throw bad("comparisons between scalars must use BOOL modifier");
-  if (SETS.has(op)) {
-    if (l === "scalar" || r === "scalar") throw bad(`set operator "${op}" not allowed in binary scalar expression`);
-    if (matching.group !== null) throw bad(`no grouping allowed for "${op}" operation`);
+  #fail(at: Position, what: string): never {
+    throw parseError(this.#text, at, what);
   }
-  if ((matching.on || matching.labels.length > 0) && (l === "scalar" || r === "scalar"))
-    throw bad("vector matching only allowed between instant vectors");
-  const both = matching.include.find((name) => matching.on && matching.labels.includes(name));
-  if (both !== undefined) throw bad(`label "${both}" must not occur in ON and GROUP clause at once`);
-  return l === "scalar" && r === "scalar" ? "scalar" : "vector";
-}
 
-function expect(expr: Expr, wanted: ValueType, where: string, words: string): void {
-  const type = checkTypes(expr);
-  if (type === wanted) return;
-  if (where === "subquery") throw bad(`subquery ${words} ${SHOWN[wanted]}, got ${SHOWN[type]} instead`);
-  throw bad(`${words} ${SHOWN[wanted]} in ${where}, got ${SHOWN[type]}`);
-}
+  #expect(expr: Expr, wanted: ValueType, where: string): void {
+    const type = this.type(expr);
+    if (type !== wanted) this.#fail(expr.pos, `expected type ${SHOWN[wanted]} in ${where}, got ${SHOWN[type]}`);
+  }
 
-function bad(what: string): QueryError {
-  return new QueryError("bad_data", `parse error: ${what}`);
+  #selector({ name, matchers }: Selector, pos: Position): void {
+    if (name !== "") {
+      const twice = matchers.slice(0, -1).find((each) => each.name === NAME);
+      if (twice !== undefined)
+        this.#fail(pos, `metric name must not be set twice: ${quoted(name)} or ${quoted(twice.value)}`);
+    } else if (matchers.every((each) => each.test("")))
+      this.#fail(pos, "vector selector must contain at least one non-empty matcher");
+  }
+
+  #call({ name, args, pos }: Call): ValueType {
+    const { args: wanted, variadic, returns } = signatures.get(name) as Signature;
+    const least = variadic === 0 ? wanted.length : wanted.length - 1;
+    if (variadic === 0 && args.length !== least)
+      this.#fail(pos, `expected ${least} argument(s) in call to ${quoted(name)}, got ${args.length}`);
+    if (args.length < least)
+      this.#fail(pos, `expected at least ${least} argument(s) in call to ${quoted(name)}, got ${args.length}`);
+    if (variadic > 0 && args.length > least + variadic)
+      this.#fail(
+        pos,
+        `expected at most ${least + variadic} argument(s) in call to ${quoted(name)}, got ${args.length}`,
+      );
+    args.forEach((argument, index) => {
+      const type = wanted[Math.min(index, wanted.length - 1)] as ValueType;
+      this.#expect(argument, type, `call to function ${quoted(name)}`);
+    });
+    return returns;
+  }
+
+  #binary(expr: Binary): ValueType {
+    const { op, bool, matching, left, right, pos } = expr;
+    const [l, r] = [this.type(left), this.type(right)];
+    const scalar = l === "scalar" || r === "scalar";
+    if (bool && !COMPARISONS.has(op))
+      this.#fail(this.#between(expr), "bool modifier can only be used on comparison operators");
+    if (COMPARISONS.has(op) && l === "scalar" && r === "scalar" && !bool)
+      this.#fail(this.#between(expr), "comparisons between scalars must use BOOL modifier");
+    const both = matching.labels.find((label) => matching.on && matching.include.includes(label));
+    if (both !== undefined)
+      this.#fail(this.#between(expr), `label ${quoted(both)} must not occur in ON and GROUP clause at once`);
+    for (const [side, type] of [[left, l] as const, [right, r] as const])
+      if (type !== "scalar" && type !== "vector")
+        this.#fail(side.pos, "binary expression must contain only scalar and instant vector types");
+    if (scalar && matching.labels.length > 0) this.#fail(pos, "vector matching only allowed between instant vectors");
+    if (!scalar && SET_OPERATORS.has(op) && matching.group !== null)
+      this.#fail(pos, `no grouping allowed for ${quoted(op)} operation`);
+    if (scalar && SET_OPERATORS.has(op))
+      this.#fail(pos, `set operator ${quoted(op)} not allowed in binary scalar expression`);
+    return l === "scalar" && r === "scalar" ? "scalar" : "vector";
+  }
+
+  /** Where the operator stands. */
+  #between({ left, right }: Binary): Position {
+    let { end: start } = left.pos;
+    while (/\s/.test(this.#text[start] ?? "")) start++;
+    return { start, end: right.pos.start };
+  }
 }

@@ -10,6 +10,20 @@ export class QueryError extends Error {
   }
 }
 
+/** Offsets into a query's text. */
+export interface Position {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** `line:column: parse error: …`, columns counted in bytes as Prometheus does. */
+export function parseError(text: string, { start }: Position, what: string): QueryError {
+  const before = text.slice(0, start).split("\n");
+  const column = Buffer.byteLength(before.at(-1) ?? "") + 1;
+  const where = text === "" ? "unknown position" : `${before.length}:${column}`;
+  return new QueryError("bad_data", `${where}: parse error: ${what}`);
+}
+
 /** Part of the language, but not of this implementation. */
 export function notImplemented(what: string): QueryError {
   return new QueryError("execution", `not implemented: ${what}`);

@@ -37,11 +37,15 @@ export class Evaluator {
       case "string":
         return expr.kind === "number" ? { type: "scalar", value: expr.value } : { type: "string", value: expr.value };
       case "selector":
-        return expr.rangeMs === null ? this.#instant(expr, atMs) : this.#range(expr, expr.rangeMs, atMs);
+        return this.#instant(expr, atMs);
+      case "matrix":
+        return this.#range({ ...expr.selector, offsetMs: expr.offsetMs, at: expr.at }, expr.rangeMs, atMs);
+      case "paren":
+        return this.at(expr.expr, atMs);
       case "subquery":
         return this.#subquery(expr, atMs);
-      case "negate":
-        return negated(this.at(expr.expr, atMs));
+      case "unary":
+        return expr.op === "+" ? this.at(expr.expr, atMs) : negated(this.at(expr.expr, atMs));
       case "call":
         return this.#call(expr, atMs);
       case "binary":

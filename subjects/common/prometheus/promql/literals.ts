@@ -1,22 +1,20 @@
-import { parseDuration } from "../duration.ts";
 import { parseFloatText } from "../text-format.ts";
-import { QueryError } from "./errors.ts";
 
-/** A number, or a duration in seconds (`5m` is 300). @throws QueryError */
-export function parseNumber(text: string): number {
-  const plain = text.replaceAll("_", "");
-  const value = parseFloatText(plain) ?? octal(plain);
-  if (value !== null) return value;
-  const sign = plain.startsWith("-") ? -1 : 1;
-  const ms = parseDuration(plain.replace(/^[+-]/, ""));
-  if (ms === null)
-    throw new QueryError("bad_data", `parse error: bad number or duration syntax: ${JSON.stringify(text)}`);
-  return (sign * ms) / 1_000;
+/**
+ * A number as Go reads it: `strconv.ParseInt` with base 0 (`0x`, `0o`, `0b`, leading zero, underscores), else
+ * `ParseFloat`. Null when it is neither.
+ */
+export function parseNumber(text: string): number | null {
+  if (/^0[xX](_?[0-9a-fA-F]+)+$/.test(text)) return integer(text.slice(2), 16);
+  if (/^0[oO]?(_?[0-7]+)+$/.test(text)) return integer(text.replace(/^0[oO]?/, ""), 8);
+  const plain = /^\d+(_\d+)*$/.test(text) && !/^0\d/.test(text) ? text.replaceAll("_", "") : text;
+  return plain.includes("_") ? null : parseFloatText(plain);
 }
 
-/** Go's integers with a leading zero are octal. */
-function octal(text: string): number | null {
-  return /^0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : null;
+function integer(digits: string, base: number): number | null {
+  const plain = digits.replaceAll("_", "");
+  const value = BigInt(`${base === 16 ? "0x" : "0o"}${plain}`);
+  return value <= 0x7fff_ffff_ffff_ffffn ? Number(value) : base === 8 ? Number(plain) : null;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -29,19 +27,18 @@ const ESCAPES: Readonly<Record<string, string>> = {
   v: "\v",
 };
 
-/** Text between Go's quotes: `'…'` and `"…"` with escapes, backquotes raw. */
+/** Text between Go's quotes: `'…'` and `"…"` with escapes, backquotes raw. `\x` and octal escapes are bytes of UTF-8. */
 export function parseString(text: string): string {
   const body = text.slice(1, -1);
-  if (text.startsWith("`")) return body;
-  return body.replace(
-    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))/g,
-    (_, x?: string, u?: string, long?: string, octalDigits?: string, plain = "") => {
-      const hex = x ?? u ?? long;
-      if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
-      if (octalDigits !== undefined) return String.fromCodePoint(Number.parseInt(octalDigits, 8));
-      const known = ESCAPES[plain] ?? (`\\'"`.includes(plain) ? plain : undefined);
-      if (known === undefined) throw new QueryError("bad_data", `parse error: unknown escape sequence '\\${plain}'`);
-      return known;
-    },
-  );
+  if (text.startsWith("`") || !body.includes("\\")) return body;
+  const parts: Buffer[] = [];
+  const shape = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))|[^\\]+/gs;
+  for (const [plain, byte, short, long, octal, letter] of body.matchAll(shape)) {
+    const code = short ?? long;
+    if (byte !== undefined) parts.push(Buffer.from([Number.parseInt(byte, 16)]));
+    else if (octal !== undefined) parts.push(Buffer.from([Number.parseInt(octal, 8)]));
+    else if (code !== undefined) parts.push(Buffer.from(String.fromCodePoint(Number.parseInt(code, 16))));
+    else parts.push(Buffer.from(letter === undefined ? plain : (ESCAPES[letter] ?? letter)));
+  }
+  return Buffer.concat(parts).toString();
 }

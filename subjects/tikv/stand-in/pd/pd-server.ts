@@ -15,6 +15,7 @@ import { PdGrpcService } from "./grpc-service.ts";
 import { pdListener } from "./http/listener.ts";
 import { Leadership } from "./leadership.ts";
 import { pdMetrics } from "./metrics.ts";
+import { QuorumReads } from "./quorum-reads.ts";
 import { RegionFile } from "./region-file.ts";
 import type { Region } from "./regions.ts";
 import { Coordinator } from "./schedule/coordinator.ts";
@@ -37,6 +38,8 @@ export interface PdServer extends AsyncDisposable {
 
 /** A leaving leader waits this long for its heir. */
 const HANDOVER_MS = 1_000;
+/** Followers ask again each half second; what is older is of no use to them. */
+const READ_PATIENCE_MS = 2_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
@@ -52,10 +55,12 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     coordinator: null as Coordinator | null,
     consensus: null as Consensus | null,
     cluster: null as Cluster | null,
+    reads: null as QuorumReads | null,
   };
   const leadership = new Leadership({
     self,
     clock,
+    random: deps.random,
     timeFactor,
     log,
     newClusterId: () => newClusterId(clock.now()),
@@ -86,10 +91,12 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     log,
     onRole: (role) => {
       leadership.onRole(role);
+      hooks.reads?.onRole(role);
       introduce(hooks.consensus, self);
+      giveUpOldKey(hooks.consensus, leadership);
     },
     onApplied: (state) => learnMember(hooks.consensus, state, self),
-    onNews: (from, news) => onNews(hooks, from, news),
+    onNews: (from, news) => onNews({ ...hooks, leadership }, from, news),
     onPeerUp: (name) => {
       introduce(hooks.consensus, self);
       if (leadership.serving)
@@ -100,6 +107,8 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   scope.use(consensus);
   hooks.consensus = consensus;
   leadership.attach(consensus);
+  const reads = new QuorumReads({ consensus, clock, timeFactor });
+  hooks.reads = reads;
   scope.use(leadership);
   const cluster = new Cluster({
     consensus,
@@ -127,6 +136,8 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     consensus,
     leadership,
     coordinator,
+    reads,
+    random: deps.random.fork("http"),
     rules,
     metrics,
     log,
@@ -234,16 +245,45 @@ function decideMember(consensus: Consensus, member: MemberMeta): void {
   });
 }
 
-function onNews(
-  { consensus, cluster }: { readonly consensus: Consensus | null; readonly cluster: Cluster | null },
-  from: string,
-  news: News,
-): void {
+function giveUpOldKey(consensus: Consensus | null, leadership: Leadership): void {
+  const leader = consensus?.raftLeader;
+  if (consensus === null || leader === null || leader === undefined || !leadership.hasOldKey) return;
+  consensus.tell(leader, { kind: "key-given-up" });
+}
+
+interface NewsParts {
+  readonly consensus: Consensus | null;
+  readonly cluster: Cluster | null;
+  readonly reads: QuorumReads | null;
+  readonly leadership: Leadership;
+}
+
+function onNews({ consensus, cluster, reads, leadership }: NewsParts, from: string, news: News): void {
   if (consensus === null || cluster === null) return;
-  if (news.kind === "member") {
-    if (consensus.role.role === "leader") decideMember(consensus, news.member);
-    return;
+  switch (news.kind) {
+    case "member":
+      if (consensus.role.role === "leader") decideMember(consensus, news.member);
+      return;
+    case "read": {
+      const confirmed = () => consensus.tell(from, { kind: "read-confirmed", id: news.id });
+      // Not confirmed: who asked asks again, or learns of another leader.
+      consensus.confirmLeading(AbortSignal.timeout(READ_PATIENCE_MS)).then(confirmed, () => {});
+      return;
+    }
+    case "read-confirmed":
+      return reads?.confirmed(news.id);
+    case "key-given-up":
+      leadership.keyGivenUp(from).catch((error: unknown) => {
+        // Whoever leads next waits for the lease, as without it.
+        if (!(error instanceof NotDecidedError)) throw error;
+      });
+      return;
+    case "regions":
+      return takeRegions(consensus, cluster, from, news);
   }
+}
+
+function takeRegions(consensus: Consensus, cluster: Cluster, from: string, news: News & { kind: "regions" }): void {
   // An old leader may still have something on its way; a member that has just started knows of no leader yet.
   if (consensus.raftLeader !== null && consensus.raftLeader !== from) return;
   if (news.whole) cluster.regions.clear();

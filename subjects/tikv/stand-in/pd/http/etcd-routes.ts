@@ -1,8 +1,8 @@
+import { createHash } from "node:crypto";
+import type { ReadProblem } from "../quorum-reads.ts";
+import type { MemberMeta } from "../state.ts";
 import type { HttpParts } from "./parts.ts";
 import { empty, text, type Reply, type Routes } from "./reply.ts";
-
-/** How long etcd waits for a quorum before it says so. */
-const QUORUM_TIMEOUT_MS = 5_000;
 
 /** The embedded etcd's own HTTP and what else is always answered by the member itself. */
 export function etcdRoutes(parts: HttpParts): Routes {
@@ -10,17 +10,8 @@ export function etcdRoutes(parts: HttpParts): Routes {
   return {
     "GET /health": async ({ query }) => etcdHealth(parts, query.get("serializable") === "true"),
     "GET /livez": () => text("ok\n"),
-    "GET /readyz": async () => {
-      const problem = await quorumProblem(parts);
-      return problem === null
-        ? text("ok\n")
-        : text(
-            `[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: etcdserver: ${problem}\n\n`,
-            503,
-          );
-    },
-    "GET /readyz/linearizable_read": async () =>
-      (await quorumProblem(parts)) === null ? text("ok\n") : text("[-]linearizable_read failed\n", 503),
+    "GET /readyz": async () => readyz(await parts.reads.read(), ["data_corruption", "serializable_read"]),
+    "GET /readyz/linearizable_read": async () => readyz(await parts.reads.read(), []),
     "GET /version": () => ({
       status: 200,
       contentType: "application/json",
@@ -31,6 +22,8 @@ export function etcdRoutes(parts: HttpParts): Routes {
       contentType: "text/plain; version=0.0.4; charset=utf-8",
       body: metrics.text(),
     }),
+    "POST /v3/maintenance/status": () => gateway(parts, status(parts)),
+    "POST /v3/cluster/member/list": () => gateway(parts, { members: members(parts) }),
     "GET /pd/api/v2/ready": () => (parts.leadership.started ? empty() : empty(500)),
   };
 }
@@ -38,7 +31,7 @@ export function etcdRoutes(parts: HttpParts): Routes {
 async function etcdHealth(parts: HttpParts, serializable: boolean): Promise<Reply> {
   if (serializable) return healthy();
   if (parts.consensus.role.leader === 0) return unhealthy("RAFT NO LEADER");
-  const problem = await quorumProblem(parts);
+  const problem = await parts.reads.read();
   return problem === null ? healthy() : unhealthy(`RANGE ERROR:etcdserver: ${problem}`);
 }
 
@@ -50,16 +43,56 @@ function unhealthy(reason: string): Reply {
   return text(`{"health":"false","reason":"${reason}"}\n`, 503);
 }
 
-/** Null when a majority is behind what this member would answer. A follower goes by hearing from a leader. */
-async function quorumProblem({ consensus, cluster }: HttpParts): Promise<string | null> {
-  const { role, leader } = consensus.role;
-  const patience = AbortSignal.timeout(QUORUM_TIMEOUT_MS * Math.min(1, cluster.timeFactor));
-  if (leader === 0) return "request timed out";
-  if (role !== "leader") return null;
-  try {
-    await consensus.confirmLeading(patience);
-    return null;
-  } catch {
-    return patience.aborted ? "request timed out" : "leader changed";
-  }
+function readyz(problem: ReadProblem | null, passed: readonly string[]): Reply {
+  if (problem === null) return text("ok\n");
+  const before = passed.map((check) => `[+]${check} ok\n`).join("");
+  return text(`${before}[-]linearizable_read failed: etcdserver: ${problem}\n\n`, 503);
+}
+
+/** etcd's gRPC gateway: 64-bit numbers are text, and what is zero is left out (etcd-io/etcd:api/etcdserverpb/rpc.proto). */
+function gateway({ consensus, cluster, self }: HttpParts, reply: Readonly<Record<string, unknown>>): Reply {
+  const header = {
+    cluster_id: etcdClusterId(cluster.state.members),
+    member_id: self.id,
+    revision: String(consensus.applied),
+    raft_term: String(consensus.term),
+  };
+  return { status: 200, contentType: "application/json", body: JSON.stringify({ header, ...reply }) };
+}
+
+function status({ consensus }: HttpParts): Record<string, unknown> {
+  const leader = consensus.state.members.find(({ name }) => name === consensus.raftLeader);
+  const [applied, term] = [String(consensus.applied), String(consensus.term)];
+  return {
+    version: "3.5.15",
+    dbSize: String(consensus.sizeBytes),
+    ...(leader === undefined ? {} : { leader: leader.id }),
+    raftIndex: applied,
+    raftTerm: term,
+    raftAppliedIndex: applied,
+    ...(leader === undefined ? { errors: ["etcdserver: no leader"] } : {}),
+    dbSizeInUse: String(consensus.sizeBytes),
+  };
+}
+
+function members({ cluster }: HttpParts): unknown[] {
+  return cluster.state.members.map(({ id, name, peerUrls, clientUrls }) => ({
+    ID: id,
+    name,
+    peerURLs: peerUrls,
+    clientURLs: clientUrls,
+  }));
+}
+
+/** As etcd makes it: from its members' ids, in order (server/etcdserver/api/membership/cluster.go, `genID`). */
+function etcdClusterId(all: readonly MemberMeta[]): string {
+  const ids = all.map(({ id }) => BigInt(id)).sort((a, b) => (a < b ? -1 : 1));
+  const bytes = Buffer.concat(
+    ids.map((id) => {
+      const part = Buffer.alloc(8);
+      part.writeBigUInt64BE(id);
+      return part;
+    }),
+  );
+  return createHash("sha1").update(bytes).digest().readBigUInt64BE(0).toString();
 }

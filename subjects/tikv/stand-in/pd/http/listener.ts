@@ -8,7 +8,7 @@ import { memberRoutes } from "./member-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import { otherRoutes } from "./other-routes.ts";
 import type { HttpParts } from "./parts.ts";
-import { proxyToLeader } from "./proxy.ts";
+import { LeaderProxy } from "./proxy.ts";
 import { regionRoutes } from "./region-routes.ts";
 import { empty, json, replyOf, text, type Reply } from "./reply.ts";
 import { Router } from "./router.ts";
@@ -31,22 +31,25 @@ export function pdListener(parts: HttpParts, clock: Clock): RequestListener {
     configRoutes(parts),
     otherRoutes(parts),
   );
+  const proxy = new LeaderProxy(parts, clock);
   const answer = async (request: IncomingMessage): Promise<Reply> => {
     const url = new URL(request.url ?? "/", "http://pd");
     const path = url.pathname.length > 1 ? url.pathname.replace(/\/$/, "") : url.pathname;
     const method = request.method ?? "GET";
     const body = await bodyOf(request);
+    // As etcd's: it takes connections at once and serves them when it has joined the others.
+    await parts.leadership.joined;
     const own = etcd.match(method, path);
     if (own.kind === "found") return own.handler({ params: own.params, query: url.searchParams, body });
     if (!path.startsWith("/pd")) return text("404 page not found\n", 404);
     if (!parts.leadership.started) return notStarted(path);
     const byFollower = request.headers["pd-allow-follower-handle"] !== undefined;
-    if (!parts.leadership.serving && !isLocal(method, path) && !byFollower)
-      return proxyToLeader({ method, url: request.url ?? "/", headers: request.headers, body }, parts, clock);
+    if (!parts.leadership.answersAsLeader && !isLocal(method, path) && !byFollower)
+      return proxy.pass({ method, url: request.url ?? "/", headers: request.headers, body });
     const match = pd.match(method, path);
     if (match.kind === "wrong-method") return empty(405);
     if (match.kind === "none") return text("404 page not found\n", 404);
-    const knowsCluster = parts.leadership.serving || /\/regions?\//.test(`${path}/`);
+    const knowsCluster = parts.leadership.answersAsLeader || /\/regions?\//.test(`${path}/`);
     if (NEEDS_BOOTSTRAP.test(path) && !(parts.cluster.bootstrapped && knowsCluster))
       return json("[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first", 500);
     return match.handler({ params: match.params, query: url.searchParams, body });

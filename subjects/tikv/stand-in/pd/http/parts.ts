@@ -1,3 +1,4 @@
+import type { Random } from "../../../../../harness/base/random.ts";
 import type { LinkRules } from "../../../../common/link/link-rules.ts";
 import type { MetricRegistry } from "../../../../common/metrics/registry.ts";
 import type { NodeLog } from "../../node-log.ts";
@@ -5,6 +6,7 @@ import type { Cluster } from "../cluster.ts";
 import type { Consensus } from "../consensus.ts";
 import type { PdFlags } from "../flags.ts";
 import type { Leadership } from "../leadership.ts";
+import type { QuorumReads } from "../quorum-reads.ts";
 import type { Coordinator } from "../schedule/coordinator.ts";
 import type { MemberMeta } from "../state.ts";
 
@@ -17,6 +19,8 @@ export interface HttpParts {
   readonly consensus: Consensus;
   readonly leadership: Leadership;
   readonly coordinator: Coordinator;
+  readonly reads: QuorumReads;
+  readonly random: Random;
   readonly rules: LinkRules;
   readonly metrics: MetricRegistry;
   readonly log: NodeLog;

@@ -32,7 +32,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "subject",
-    summary: "a running cluster of your own: up, down, status, endpoints",
+    summary: "a running cluster of your own: up, down, status, endpoints; check any",
     load: async (io) => (await import("./subject.ts")).subjectCommand(io),
   },
   {

@@ -5,6 +5,7 @@ import type { Endpoints, InstanceId } from "../protocol.ts";
 import { chooseSubjectEngine } from "./choose-engine.ts";
 import type { CliIo } from "./io.ts";
 import { openStanding, standingInstance, type Detachable } from "./standing-instance.ts";
+import { subjectCheckCommand } from "./subject-check.ts";
 import { holderOf } from "./subjects.ts";
 
 const PROJECT = "tikv";
@@ -16,9 +17,11 @@ interface Flags {
   readonly json?: true;
 }
 
-/** `lab subject up|down|status|endpoints tikv`: a cluster to play with, which outlives the command. */
+/** `lab subject up|down|status|endpoints tikv`: a cluster to play with, which outlives the command; and `check`. */
 export function subjectCommand(io: CliIo): Command {
-  const command = new Command("subject").description("a running subject of your own: up, down, status, endpoints");
+  const command = new Command("subject").description(
+    "a running subject of your own: up, down, status, endpoints; check any",
+  );
   const verb = (name: string, description: string) =>
     command
       .command(name)
@@ -34,7 +37,7 @@ export function subjectCommand(io: CliIo): Command {
   verb("endpoints", "where its services answer, seen from this host").action((_: string, flags: Flags) =>
     endpoints(io, flags),
   );
-  return command;
+  return command.addCommand(subjectCheckCommand(io, onlyTikv));
 }
 
 function onlyTikv(name: string): string {

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { Deps } from "../../../harness/protocol.ts";
+import { namePdMembers } from "../pd-names.ts";
 import { errorText, HarnessError, SubjectError } from "../../../harness/base/errors.ts";
 import { compareAnswers, type Difference } from "./compare.ts";
 import { compareMetrics } from "./metrics.ts";
@@ -30,15 +32,12 @@ export interface CheckResult {
   readonly findings: readonly Finding[];
 }
 
-export interface CheckDeps {
-  readonly fetch: typeof globalThis.fetch;
-}
+export type CheckDeps = Pick<Deps, "clock" | "fetch">;
 
 const ANSWER_MS = 10_000;
 const METRICS_PATH = "/metrics";
 
-const memberSchema = z.object({ name: z.string(), client_urls: z.array(z.string()).nullish() });
-const membersSchema = z.object({ members: z.array(memberSchema), leader: memberSchema.nullish() });
+const membersSchema = z.object({ leader: z.object({ name: z.string() }).nullish() });
 const storesSchema = z.object({ stores: z.array(z.object({ store: z.object({ id: z.number() }) })) });
 
 /**
@@ -94,12 +93,12 @@ async function meet(urls: readonly string[], deps: CheckDeps, signal: AbortSigna
   const known = await firstAnswer(urls, "/pd/api/v1/members", deps, signal);
   const { leader } = membersSchema.parse(parsed(known));
   if (leader == null) throw new SubjectError("PD has no leader: there is nothing to compare with a healthy one");
-  const members = await Promise.all(
-    urls.map(async (url): Promise<Member> => {
-      const name = await nameBehind(url, deps, signal);
-      return { name, url, role: name === leader.name ? "leader" : "follower" };
-    }),
-  );
+  const named = Object.entries(await namePdMembers(urls, deps, signal));
+  const members = named.map(([name, url]): Member => ({
+    name,
+    url,
+    role: name === leader.name ? "leader" : "follower",
+  }));
   const stores = storesSchema.safeParse(parsed(await firstAnswer(urls, "/pd/api/v1/stores", deps, signal)));
   const store = stores.data?.stores[0]?.store.id;
   if (store === undefined)
@@ -107,12 +106,6 @@ async function meet(urls: readonly string[], deps: CheckDeps, signal: AbortSigna
   const said = parsed(await firstAnswer(urls, "/pd/api/v1/version", deps, signal));
   const version = z.object({ version: z.string() }).safeParse(said).data?.version ?? "unknown";
   return { members, ids: { store: String(store) } satisfies LiveIds, version };
-}
-
-/** Behind mapped ports URLs do not tell who answers; a member's own configuration does, or it is not needed. */
-async function nameBehind(url: string, deps: CheckDeps, signal: AbortSignal): Promise<string> {
-  const said = parsed(await ask(url, "/pd/api/v1/config", deps, signal));
-  return z.object({ name: z.string() }).safeParse(said).data?.name ?? url;
 }
 
 /** @throws SubjectError when none answers with 200; its text says what each said */
@@ -137,7 +130,7 @@ async function firstAnswer(
 }
 
 /** @throws SubjectError when nothing comes back */
-export async function ask(url: string, path: string, deps: CheckDeps, signal: AbortSignal): Promise<Answer> {
+async function ask(url: string, path: string, deps: CheckDeps, signal: AbortSignal): Promise<Answer> {
   const patience = AbortSignal.timeout(ANSWER_MS);
   try {
     const reply = await deps.fetch(`${url}${path}`, {

@@ -28,7 +28,7 @@ const stepSchema = z.object({
   method: z.string(),
   path: z.string(),
   /** Sent as JSON; a string is sent as it is. */
-  request: z.unknown(),
+  request: z.unknown().optional(),
   status: z.number().optional(),
   contentType: z.string().nullable().optional(),
   body: z.string().optional(),
@@ -40,7 +40,7 @@ const timelineEvent = z.object({
   sinceFaultMs: z.number().nullable(),
   member: z.string().optional(),
   what: z.enum(["stores", "leader", "health", "etcdHealth"]).optional(),
-  value: z.unknown(),
+  value: z.unknown().optional(),
   did: z.string().optional(),
 });
 const timelineSchema = z.object({ name: z.string(), note: z.string(), events: z.array(timelineEvent) });

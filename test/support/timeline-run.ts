@@ -1,0 +1,119 @@
+import type { Component } from "../../harness/protocol.ts";
+import type { Timeline, TimelineEvent } from "../../subjects/tikv/check/recording.ts";
+import type { TestCluster } from "./embedded-cluster.ts";
+
+const POLL_MS = 500;
+const PATIENCE_MS = 5_000;
+const PATHS = {
+  stores: "/pd/api/v1/stores",
+  leader: "/pd/api/v1/leader",
+  health: "/pd/api/v1/health",
+  etcdHealth: "/health",
+};
+type What = keyof typeof PATHS;
+const WHATS = Object.keys(PATHS) as What[];
+
+/**
+ * Does to a cluster what was done to the recorded one, at the same times, and polls it as that one was polled: every
+ * path of every member each half second, five seconds of patience, changes only.
+ */
+export async function runTimeline(
+  recorded: Timeline,
+  cluster: TestCluster,
+  ourName: (recorded: string) => string,
+  signal: AbortSignal,
+): Promise<TimelineEvent[]> {
+  const deeds = recorded.events.filter((event) => event.did !== undefined);
+  const events: TimelineEvent[] = [];
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const clock = { faultAt: null as number | null };
+  const since = () => (clock.faultAt === null ? null : Math.round(performance.now() - clock.faultAt));
+  const loops = Object.entries(cluster.pd).flatMap(([member, url]) =>
+    WHATS.map((what) => poll(url, what, both, (value) => events.push({ sinceFaultMs: since(), member, what, value }))),
+  );
+  await settle(1_500, signal);
+  clock.faultAt = performance.now();
+  for (const { sinceFaultMs, did } of deeds) {
+    await settle(clock.faultAt + (sinceFaultMs ?? 0) - performance.now(), signal);
+    const deed = inOurNames(did ?? "", ourName);
+    events.push({ sinceFaultMs: since(), value: undefined, did: deed });
+    await carryOut(deed, cluster, signal);
+  }
+  const last = Math.max(...recorded.events.map((event) => event.sinceFaultMs ?? 0));
+  await settle(clock.faultAt + last + 6_000 - performance.now(), signal);
+  stop.abort();
+  await Promise.all(loops);
+  return events;
+}
+
+async function poll(url: string, what: What, signal: AbortSignal, changed: (value: unknown) => void): Promise<void> {
+  let before = "";
+  while (!signal.aborted) {
+    const began = performance.now();
+    const value = await seen(url, what, signal);
+    if (signal.aborted) return;
+    const now = JSON.stringify(value);
+    if (now !== before) changed(value);
+    before = now;
+    await settle(began + POLL_MS - performance.now(), signal).catch(() => {});
+  }
+}
+
+async function seen(url: string, what: What, signal: AbortSignal): Promise<unknown> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const reply = await fetch(`${url}${PATHS[what]}`, { signal: AbortSignal.any([signal, patience]) });
+    const body = await reply.text();
+    if (what === "etcdHealth") return { status: reply.status, body: body.trim() };
+    return reply.status === 200 ? digest(what, JSON.parse(body)) : { status: reply.status, body };
+  } catch {
+    return { status: 0, body: patience.aborted ? "TimeoutError" : "ConnectionRefusedError" };
+  }
+}
+
+function digest(what: What, body: any): unknown {
+  if (what === "leader") return body?.name ?? null;
+  if (what === "health") return Object.fromEntries(body.map((member: any) => [member.name, member.health]));
+  const stores = body.stores.map(({ store, status }: any) => [
+    store.address,
+    { state: store.state_name, leaders: status.leader_count ?? 0 },
+  ]);
+  return Object.fromEntries(stores.sort());
+}
+
+const inOurNames = (deed: string, ourName: (recorded: string) => string): string =>
+  deed.replaceAll(/\b(pd|tikv)\d\b/g, (name) => ourName(name));
+
+/** `docker kill pd0 pd1` and the like, on the process engine. */
+async function carryOut(deed: string, { instance: { engine } }: TestCluster, signal: AbortSignal): Promise<void> {
+  const names = [...new Set(deed.match(/\b(?:pd|tikv)\d\b/g))] as Component[];
+  const verb = /network (?:dis)?connect|kill|start|unpause|pause/.exec(deed)?.[0];
+  await Promise.all(
+    names.map((name) => {
+      switch (verb) {
+        case "kill":
+          return engine.kill(name, {}, signal);
+        case "start":
+          return engine.start(name, signal);
+        case "pause":
+          return engine.pause(name, signal);
+        case "unpause":
+          return engine.unpause(name, signal);
+        case "network disconnect":
+          return engine.disconnect(name, signal);
+        case "network connect":
+          return engine.connect(name, {}, signal);
+        default:
+          throw new Error(`cannot do "${deed}"`);
+      }
+    }),
+  );
+}
+
+const settle = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const timer = setTimeout(resolve, Math.max(0, ms));
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason as Error)), { once: true });
+  });

@@ -8,6 +8,7 @@ import { processKeeper } from "../../harness/engine/process/keeper.ts";
 import { freePortBlock, requireFree } from "../../harness/engine/process/ports.ts";
 import { startSupervisor } from "../../harness/engine/process/start-supervisor.ts";
 import type { DeployOptions, Deps } from "../../harness/protocol.ts";
+import { alertRules, RULES_FILE } from "./alert-rules.ts";
 import { EmbeddedInstance } from "./embedded-instance.ts";
 import {
   PORT_COUNT,
@@ -17,6 +18,8 @@ import {
   portMap,
   portMapSchema,
   prometheusConfig,
+  TIKV_CONFIG,
+  tikvConfig,
   type EmbeddedLayout,
 } from "./embedded.ts";
 
@@ -92,6 +95,11 @@ async function start(
   const metricsFolder = nodeFolder(stateDir, "prometheus");
   mkdirSync(metricsFolder, { recursive: true, mode: 0o700 });
   writeFileSync(path.join(metricsFolder, "prometheus.yml"), prometheusConfig(layout));
+  for (const { cwd } of nodes.filter(({ role }) => role === "tikv")) {
+    mkdirSync(cwd, { recursive: true, mode: 0o700 });
+    writeFileSync(path.join(cwd, TIKV_CONFIG), tikvConfig);
+  }
+  writeFileSync(path.join(metricsFolder, RULES_FILE), alertRules(layout.timeFactor));
   const record: InstanceRecord = {
     version: 1,
     id,

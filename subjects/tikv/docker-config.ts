@@ -1,11 +1,14 @@
 import { cp, mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { mountedFolder } from "../../harness/engine/mounted-folder.ts";
+import { RULES_FILE } from "./alert-rules.ts";
 import { COMPOSE_FILE } from "./docker-layout.ts";
 
 const SHIPPED = path.join(path.dirname(COMPOSE_FILE), "docker");
 /** What the compose file mounts. */
-export const CONFIG_FILES = ["pd.toml", "tikv.toml", "prometheus.yml"].map((name) => path.join(SHIPPED, name));
+export const CONFIG_FILES = ["pd.toml", "tikv.toml", "prometheus.yml", RULES_FILE].map((name) =>
+  path.join(SHIPPED, name),
+);
 
 /**
  * A copy of the settings that the containers of an instance mount, in a folder that does not say what it is for. It

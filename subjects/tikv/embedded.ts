@@ -4,6 +4,7 @@ import { z } from "zod";
 import { LINKS_FILE } from "../../harness/engine/process/paths.ts";
 import type { NodeSpec } from "../../harness/engine/process/spec.ts";
 import type { Component, ComponentInfo, Endpoints } from "../../harness/protocol.ts";
+import { RULES_FILE } from "./alert-rules.ts";
 
 const PD = ["pd0", "pd1", "pd2"] as const;
 const TIKV = ["tikv0", "tikv1", "tikv2"] as const;
@@ -108,14 +109,19 @@ export function embeddedNodes(layout: EmbeddedLayout): NodeSpec[] {
   ];
 }
 
-/** The scrape configuration, in Prometheus's own format. Targets are shown under the names that dashboards expect. */
+/**
+ * The configuration, in Prometheus's own format, with the rules beside it. Targets are shown under the names that
+ * dashboards expect.
+ */
 export function prometheusConfig({ ports, timeFactor }: EmbeddedLayout): string {
   const target = (component: string, service: string, shown: string) => ({
     targets: [addressIn(ports, component, service)],
     labels: { instance: shown },
   });
+  const interval = `${scrapeIntervalMs(timeFactor) / 1_000}s`;
   return stringify({
-    global: { scrape_interval: `${scrapeIntervalMs(timeFactor) / 1_000}s` },
+    global: { scrape_interval: interval, evaluation_interval: interval },
+    rule_files: [RULES_FILE],
     scrape_configs: [
       { job_name: "pd", static_configs: PD.map((name) => target(name, "client", `${name}:2379`)) },
       { job_name: "tikv", static_configs: TIKV.map((name) => target(name, "status", `${name}:20180`)) },
@@ -123,6 +129,26 @@ export function prometheusConfig({ ports, timeFactor }: EmbeddedLayout): string 
     ],
   });
 }
+
+/** In a store's folder. */
+export const TIKV_CONFIG = "tikv.toml";
+
+/**
+ * What the stores are configured with, as in the shipped compose file sized for several on one laptop: of its disk each
+ * takes at most the capacity, and a twentieth of that is the reserve below which it refuses writes.
+ */
+export const tikvConfig = `[storage]
+reserve-space = "64MB"
+
+[raftstore]
+capacity = "2GB"
+
+[rocksdb]
+max-open-files = 256
+
+[raftdb]
+max-open-files = 256
+`;
 
 export function nodeFolder(stateDir: string, component: string): string {
   return path.join(stateDir, "nodes", component);
@@ -188,6 +214,7 @@ function tikvArgv({ ports }: EmbeddedLayout, name: string): string[] {
     `--status-addr=${status}`,
     `--advertise-status-addr=${status}`,
     "--data-dir=data",
+    `--config=${TIKV_CONFIG}`,
     `--pd-endpoints=${PD.map((member) => addressIn(ports, member, "client")).join(",")}`,
   ];
 }

@@ -91,7 +91,7 @@ export class ScriptedStores implements AsyncDisposable {
       header: { cluster_id: this.#clusterId },
       region,
       leader: region.leader,
-      approximate_size: "1",
+      approximate_size: String(1 << 20),
       term: "6",
     });
   }

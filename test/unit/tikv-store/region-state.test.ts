@@ -52,7 +52,7 @@ describe("a region's state", () => {
       { regionId: 10, peerIds: [11, 12] },
       { regionId: 20, peerIds: [21, 22] },
     ];
-    const [first, second] = state.split({ kind: "split", version: 1, keys: ["b", "n"], parts });
+    const [first, second] = state.split({ kind: "split", epoch: region.epoch, keys: ["b", "n"], parts });
     expect(first?.region).toMatchObject({ id: 10, startKey: "", endKey: "b", epoch: { confVer: 3, version: 3 } });
     expect(second?.region).toMatchObject({ id: 20, startKey: "b", endKey: "n" });
     expect(second?.region.peers).toEqual([
@@ -60,11 +60,11 @@ describe("a region's state", () => {
       { id: 22, storeId: 5, role: "learner" },
     ]);
     expect(state.region).toMatchObject({ id: 2, startKey: "n", endKey: "", epoch: { confVer: 3, version: 3 } });
-    expect([first?.values.keys("", ""), second?.values.keys("", ""), state.values.keys("", "")]).toEqual([
-      ["a"],
-      ["b", "m"],
-      ["n", "z"],
-    ]);
+    expect([
+      first?.values.of("default").keys("", ""),
+      second?.values.of("default").keys("", ""),
+      state.values.of("default").keys("", ""),
+    ]).toEqual([["a"], ["b", "m"], ["n", "z"]]);
   });
 
   it("swaps only what is as expected", () => {
@@ -82,17 +82,7 @@ describe("a region's state", () => {
     expect(swap(null, "1")).toEqual({ succeeded: true, previous: null });
     expect(swap(null, "2")).toEqual({ succeeded: false, previous: Buffer.from("1") });
     expect(swap("1", "2")?.succeeded).toBe(true);
-    expect(state.values.get("k")?.toString()).toBe("2");
-  });
-
-  it("counts changes of peers in its epoch, and promotes a learner in place", () => {
-    const state = new RegionState(region);
-    state.changePeer("add-voter", { id: 4, storeId: 5, role: "voter" });
-    expect(state.region.peers).toContainEqual({ id: 4, storeId: 5, role: "voter" });
-    expect(state.region.peers).toHaveLength(2);
-    state.changePeer("remove", { id: 4, storeId: 5, role: "voter" });
-    expect(state.region.peers).toHaveLength(1);
-    expect(state.region.epoch).toEqual({ confVer: 5, version: 1 });
+    expect(state.values.of("default").get("k")?.toString()).toBe("2");
   });
 
   it("comes back from its bytes", () => {
@@ -100,8 +90,8 @@ describe("a region's state", () => {
     state.write([put("a\u00ff", "1"), put("b", "")]);
     const back = RegionState.fromBytes(state.toBytes());
     expect(back.region).toEqual(region);
-    expect(back.values.get("a\u00ff")?.toString()).toBe("1");
-    expect(back.values.keys("", "")).toEqual(["a\u00ff", "b"]);
+    expect(back.values.of("default").get("a\u00ff")?.toString()).toBe("1");
+    expect(back.values.of("default").keys("", "")).toEqual(["a\u00ff", "b"]);
   });
 });
 
@@ -116,10 +106,14 @@ describe("what the log holds", () => {
           { kind: "delete", key: "b" },
           { kind: "delete-range", start: "c", end: "" },
           { kind: "cas", key: "d", value: Buffer.from("new"), expected: null },
-          { kind: "cas", key: "e", value: Buffer.alloc(0), expected: Buffer.alloc(0) },
+          { kind: "cas", key: "e", value: Buffer.alloc(0), expected: Buffer.alloc(0), family: "write" },
+          { kind: "delete", key: "f", family: "lock" },
         ],
       },
-      { kind: "split", version: 8, keys: ["k"], parts: [{ regionId: 9, peerIds: [10, 11, 12] }] },
+      { kind: "split", epoch: region.epoch, keys: ["k"], parts: [{ regionId: 9, peerIds: [10, 11, 12] }] },
+      { kind: "prepare-merge", epoch: region.epoch, target: { ...region, id: 7 } },
+      { kind: "commit-merge", epoch: region.epoch, source: region, pairs: Buffer.from("pairs") },
+      { kind: "rollback-merge", epoch: region.epoch },
     ];
     for (const command of commands) expect(decodeCommand(encodeCommand(command))).toEqual(command);
   });

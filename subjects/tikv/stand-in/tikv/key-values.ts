@@ -50,6 +50,14 @@ export class KeyValues {
     return part;
   }
 
+  /** Takes over all pairs of `other`, which lie on one side of its own. */
+  absorb(other: KeyValues): void {
+    const first = (other.#keys[0] ?? "") < (this.#keys[0] ?? "");
+    this.#keys = first ? [...other.#keys, ...this.#keys] : [...this.#keys, ...other.#keys];
+    for (const [key, value] of other.#values) this.#values.set(key, value);
+    this.#bytes += other.#bytes;
+  }
+
   write(writer: ByteWriter): void {
     writer.u32(this.#keys.length);
     for (const key of this.#keys)

@@ -1,8 +1,10 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
+import type { Random } from "../../../../harness/base/random.ts";
 import type { BidiCall } from "../../../common/link/node-grpc-client.ts";
 import type { Counter } from "../../../common/metrics/registry.ts";
 import type { NodeLog } from "../node-log.ts";
+import { CHANGE_TYPES } from "./change-peers.ts";
 import type { ChangePeerMessage, RegionHeartbeatReply } from "./pd-messages.ts";
 import type { PdSession } from "./pd-session.ts";
 import type { RegionPeer } from "./region-peer.ts";
@@ -14,7 +16,10 @@ export interface PdWorkerOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: NodeLog;
+  readonly random: Random;
   readonly timeFactor: number;
+  /** It has data from another life. */
+  readonly hasPast: boolean;
   readonly heartbeatMessages: Counter;
   /** `pdpb.StoreStats` but for the interval. */
   stats(): Readonly<Record<string, unknown>>;
@@ -23,12 +28,12 @@ export interface PdWorkerOptions {
 }
 
 const STORE_HEARTBEAT_MS = 10_000;
+/** Stores find a new PD leader one after the other (recorded: all were back 1.0 to 2.5 s after it answered). */
+const FIND_LEADER_MS = 2_500;
 const REGION_HEARTBEAT_MS = 60_000;
 const RECONNECT_MS = 100;
 /** raftstore.max-peer-down-duration */
 const PEER_DOWN_MS = 600_000;
-const MIB = 1 << 20;
-const CHANGE_TYPES = ["add-voter", "remove", "add-learner"] as const;
 
 /** Keeps PD informed about a store and the regions that it leads, and does what PD asks for. */
 export class PdWorker implements AsyncDisposable {
@@ -47,9 +52,18 @@ export class PdWorker implements AsyncDisposable {
     this.#intervalStart = Math.floor(options.clock.now() / 1000);
     options.session.onLeader(() => {
       this.#streamAbort.abort();
-      this.#wakeStoreHeartbeat();
+      const late = options.random.int(FIND_LEADER_MS) * options.timeFactor;
+      options.clock.sleep(late, this.#stop.signal).then(
+        () => this.#wakeStoreHeartbeat(),
+        () => {},
+      );
     });
     this.#running = Promise.all([this.#storeHeartbeats(), this.#regionStream(), this.#regionHeartbeats()]);
+  }
+
+  /** Heartbeats that are due and not sent yet. */
+  get pending(): number {
+    return this.#due.size;
   }
 
   /** Sends this region's heartbeat before anything else happens in the next turn of the loop. */
@@ -81,8 +95,11 @@ export class PdWorker implements AsyncDisposable {
   }
 
   async #storeHeartbeats(): Promise<void> {
-    const { session, clock, log, timeFactor, stats } = this.#options;
+    const { session, clock, log, timeFactor, stats, hasPast } = this.#options;
     const { signal } = this.#stop;
+    // A store's tick is set when it starts, not fired (tikv/tikv:components/raftstore/src/store/fsm/store.rs, `start`);
+    // a new store's comes at once here, which keeps the start of a cluster short.
+    if (hasPast) await clock.sleep(STORE_HEARTBEAT_MS * timeFactor, signal).catch(() => {});
     while (!signal.aborted) {
       const now = Math.floor(clock.now() / 1000);
       const interval = { start_timestamp: String(this.#intervalStart), end_timestamp: String(now) };
@@ -134,7 +151,7 @@ export class PdWorker implements AsyncDisposable {
     if (this.#stream === null || region === null || leader === undefined || !peer.isLeader) return;
     const behind = peer.tellBehind();
     const pending = region.peers.filter(({ id }) => behind.has(id));
-    const flow = peer.takeFlow();
+    const flow = peer.flow.take();
     this.#options.heartbeatMessages.inc({ type: "send" });
     this.#stream.write({
       header: this.#options.session.header(),
@@ -146,7 +163,7 @@ export class PdWorker implements AsyncDisposable {
       keys_written: String(flow.keysWritten),
       bytes_read: String(flow.bytesRead),
       keys_read: String(flow.keysRead),
-      approximate_size: String(Math.max(1, Math.round(peer.approximateBytes / MIB))),
+      approximate_size: String(peer.approximateBytes),
       approximate_keys: String(peer.approximateKeys),
       term: String(peer.node.roleState.term),
     });
@@ -155,7 +172,7 @@ export class PdWorker implements AsyncDisposable {
   #downPeers(peer: RegionPeer, region: Region): object[] {
     const after = PEER_DOWN_MS * this.#options.timeFactor;
     return region.peers.flatMap((other) => {
-      const silentMs = other.id === peer.peerId ? 0 : (peer.silentMs(other.id) ?? 0);
+      const silentMs = other.id === peer.peerId ? 0 : peer.members.silentMs(other.id);
       if (silentMs < after) return [];
       return [{ peer: toPeerMessage(other), down_seconds: String(Math.round(silentMs / 1000)) }];
     });
@@ -168,10 +185,10 @@ export class PdWorker implements AsyncDisposable {
     if (peer === undefined || epoch === undefined || !peer.isLeader) return;
     const asked = reply.region_epoch;
     const sameEpoch = asked !== null && +asked.conf_ver === epoch.confVer && +asked.version === epoch.version;
-    const change = reply.change_peer ?? onlyOne(reply.change_peer_v2?.changes);
-    if (change !== null) {
+    const changes = reply.change_peer === null ? reply.change_peer_v2?.changes : [reply.change_peer];
+    if (changes !== undefined) {
       heartbeatMessages.inc({ type: "change peer" });
-      if (sameEpoch) this.#changePeer(peer, change);
+      if (sameEpoch) this.#changePeers(peer, changes);
     } else if (reply.transfer_leader !== null) {
       heartbeatMessages.inc({ type: "transfer leader" });
       this.#transfer(peer, reply.transfer_leader);
@@ -185,15 +202,19 @@ export class PdWorker implements AsyncDisposable {
     } else heartbeatMessages.inc({ type: "noop" });
   }
 
-  #changePeer(peer: RegionPeer, { peer: target, change_type }: ChangePeerMessage): void {
-    const type = CHANGE_TYPES[change_type];
-    if (target === null || type === undefined) return;
-    const changed = fromPeerMessage(target);
-    const fields = { region_id: peer.id, change_type: type, peer_id: changed.id, to_store_id: changed.storeId };
-    if (type === "remove" && changed.id === peer.peerId)
-      return this.#options.log.warn("peer.rs:4500", "ignore remove leader", fields);
+  #changePeers(peer: RegionPeer, asked: readonly ChangePeerMessage[]): void {
+    const changes = asked.flatMap(({ peer: target, change_type }) => {
+      const type = CHANGE_TYPES[change_type];
+      return target === null || type === undefined ? [] : [{ type, peer: fromPeerMessage(target) }];
+    });
+    const fields = {
+      region_id: peer.id,
+      changes: changes.map(({ type, peer: { id, storeId } }) => `${type} ${id}@${storeId}`).join(),
+    };
     this.#options.log.info("pd.rs:1130", "try to change peer", fields);
-    peer.changePeer(type, changed);
+    const refused = peer.changePeers(changes);
+    if (refused !== null)
+      this.#options.log.warn("peer.rs:4500", "failed to propose confchange", { ...fields, err: refused });
   }
 
   #transfer(peer: RegionPeer, { peer: single, peers }: NonNullable<RegionHeartbeatReply["transfer_leader"]>): void {
@@ -204,9 +225,4 @@ export class PdWorker implements AsyncDisposable {
     peer.node.transferLeader(to.id);
     this.#options.store.wake(peer.id);
   }
-}
-
-/** Several changes at once would need joint consensus, which this store does not have yet. */
-function onlyOne(changes: readonly ChangePeerMessage[] | undefined): ChangePeerMessage | null {
-  return changes?.length === 1 ? (changes[0] ?? null) : null;
 }

@@ -1,74 +1,31 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
+import { checksumOf } from "./checksum.ts";
 import type { WriteOp } from "./command.ts";
+import type { Family } from "./families.ts";
+import type { QueryKind } from "./peer-flow.ts";
+import { familyOf, refusedRequest } from "./raw-refusals.ts";
 import {
-  entryTooLarge,
-  epochNotMatch,
-  errorStatus,
-  keyNotInRegion,
-  mismatchPeerId,
-  regionNotFound,
-  staleCommand,
-  storeNotMatch,
-  type RegionError,
-} from "./region-errors.ts";
-import type { RegionPeer } from "./region-peer.ts";
-import type { CasOutcome, RegionState } from "./region-state.ts";
-import { regionHolds, type Region } from "./region.ts";
+  latin1,
+  METRIC_TYPES,
+  type RawKind,
+  type RawPair,
+  type RawReply,
+  type RawRequest,
+  type RequestContext,
+} from "./raw-request.ts";
+import { closedRanges, scanRange, withinRegion } from "./raw-scan.ts";
+import { deadlineExceeded, entryTooLarge, errorStatus, type RegionError } from "./region-errors.ts";
+import { checkRequest, type Checked, type Ready, type WantedKeys } from "./request-check.ts";
+import type { CasOutcome } from "./region-state.ts";
 import type { Store } from "./store.ts";
 import type { TikvMetrics } from "./tikv-metrics.ts";
-
-/** `kvrpcpb.Context` as the loader gives it. */
-export interface RequestContext {
-  readonly region_id: string;
-  readonly region_epoch: { readonly conf_ver: string; readonly version: string } | null;
-  readonly peer: { readonly id: string; readonly store_id: string } | null;
-  readonly term: string;
-}
-
-interface Pair {
-  readonly key: Buffer;
-  readonly value: Buffer;
-}
-
-/** Every raw request's fields; each kind has the ones it needs. */
-export interface RawRequest {
-  readonly context: RequestContext | null;
-  readonly key: Buffer;
-  readonly value: Buffer;
-  readonly keys: readonly Buffer[];
-  readonly pairs: readonly Pair[];
-  readonly start_key: Buffer;
-  readonly end_key: Buffer;
-  readonly limit: number;
-  readonly key_only: boolean;
-  readonly reverse: boolean;
-  readonly previous_not_exist: boolean;
-  readonly previous_value: Buffer;
-}
-
-export type RawReply = Readonly<Record<string, unknown>>;
-export type RawKind = keyof typeof METRIC_TYPES;
-
-/** RPC -> `type` in metrics. */
-export const METRIC_TYPES = {
-  RawGet: "raw_get",
-  RawBatchGet: "raw_batch_get",
-  RawPut: "raw_put",
-  RawBatchPut: "raw_batch_put",
-  RawDelete: "raw_delete",
-  RawBatchDelete: "raw_batch_delete",
-  RawScan: "raw_scan",
-  RawDeleteRange: "raw_delete_range",
-  RawCompareAndSwap: "raw_compare_and_swap",
-} as const;
 
 /** raftstore.raft-entry-max-size */
 const MAX_ENTRY_BYTES = 8 << 20;
 
-interface Ready {
-  readonly peer: RegionPeer;
-  readonly state: RegionState;
-  readonly region: Region;
+interface Written {
+  readonly error: RegionError | null;
+  readonly cas: readonly CasOutcome[];
 }
 
 /** The raw key-value API of one store (kvproto `Tikv`, Raw*): each request is checked as TiKV checks it, then done. */
@@ -88,75 +45,125 @@ export class RawApi {
     const started = this.#clock.monotonic();
     const type = METRIC_TYPES[kind];
     this.#metrics.commands.inc({ type });
-    const reply = await this.#dispatch(kind, request);
+    const reply = refusedRequest(kind, request) ?? (await this.#dispatch(kind, request));
     this.#metrics.grpcDuration.observe({ type, priority: "normal" }, (this.#clock.monotonic() - started) / 1000);
     return reply;
   }
 
   #dispatch(kind: RawKind, request: RawRequest): Promise<RawReply> {
-    const { context } = request;
     // Requests about ranges and lists have no such field.
     const key = "key" in request ? latin1(request.key) : "";
+    const family = familyOf(request.cf) ?? "default";
     switch (kind) {
       case "RawGet":
-        return this.#read(context, [key], ({ state, peer }) => {
-          const value = state.values.get(key);
-          peer.countRead(value?.length ?? 0);
-          return value === undefined ? { not_found: true } : { value };
-        });
+        return this.#get(request, [key], family, ([found]) =>
+          found === undefined ? { not_found: true } : { value: found.value },
+        );
       case "RawBatchGet":
-        return this.#read(context, request.keys.map(latin1), ({ state, peer }) => {
-          const found = request.keys.flatMap((one) => {
-            const value = state.values.get(latin1(one));
-            return value === undefined ? [] : [{ key: one, value }];
-          });
-          for (const { value } of found) peer.countRead(value.length);
-          return { pairs: found };
-        });
+        return this.#get(request, request.keys.map(latin1), family, (pairs) => ({ pairs }));
+      case "RawGetKeyTTL":
+        return this.#get(request, [key], family, ([found]) =>
+          found === undefined ? { not_found: true } : { ttl: "0" },
+        );
       case "RawScan":
-        return this.#read(context, request.reverse ? [] : [latin1(request.start_key)], (ready) => scan(ready, request));
+        return this.#scan({ ...request, ranges: [request], each_limit: request.limit }, family);
+      case "RawBatchScan":
+        return this.#scan(request, family);
+      case "RawChecksum":
+        return this.#checksum(request);
       case "RawPut":
-        return this.#write(context, [{ kind: "put", key, value: request.value }]);
+        return this.#write(request, "Put", [{ kind: "put", key, value: request.value }], family);
       case "RawBatchPut": {
         const puts = request.pairs.map((pair) => ({ kind: "put" as const, key: latin1(pair.key), value: pair.value }));
-        return this.#write(context, puts);
+        return this.#write(request, "Put", puts, family);
       }
       case "RawDelete":
-        return this.#write(context, [{ kind: "delete", key }]);
-      case "RawBatchDelete":
-        return this.#write(
-          context,
-          request.keys.map((one) => ({ kind: "delete" as const, key: latin1(one) })),
-        );
+        return this.#write(request, "Delete", [{ kind: "delete", key }], family);
+      case "RawBatchDelete": {
+        const deletes = request.keys.map((one) => ({ kind: "delete" as const, key: latin1(one) }));
+        return this.#write(request, "Delete", deletes, family);
+      }
       case "RawDeleteRange": {
         const [start, end] = [latin1(request.start_key), latin1(request.end_key)];
-        return this.#write(context, [{ kind: "delete-range", start, end }]);
+        return this.#write(request, "DeleteRange", [{ kind: "delete-range", start, end }], family);
       }
       case "RawCompareAndSwap": {
         const expected = request.previous_not_exist ? null : request.previous_value;
-        return this.#write(context, [{ kind: "cas", key, value: request.value, expected }]);
+        return this.#write(request, "Put", [{ kind: "cas", key, value: request.value, expected }], family);
       }
     }
   }
 
-  async #read(
-    context: RequestContext | null,
+  // ---------------------------------------------------------------------------------------------- reads
+
+  #get(
+    { context }: RawRequest,
     keys: readonly string[],
-    answer: (ready: Ready) => RawReply,
+    family: Family,
+    answer: (found: readonly RawPair[]) => RawReply,
   ): Promise<RawReply> {
-    const started = this.#clock.monotonic();
-    const before = this.#check(context, keys);
-    const refused = "error" in before ? before.error : await before.peer.readBarrier();
-    // The region may have been split while the barrier was on its way.
-    const now = refused === null ? this.#check(context, keys) : { error: refused };
-    const error = "error" in now ? now.error : null;
-    this.#count("snapshot", error, started);
-    return "error" in now ? { region_error: now.error } : answer(now);
+    return this.#read(context, { at: keys }, ({ state, peer }) => {
+      peer.flow.asked("Get", keys.length);
+      const found = keys.flatMap((key) => {
+        const value = state.values.of(family).get(key);
+        peer.flow.read(value === undefined ? 0 : key.length + value.length);
+        return value === undefined ? [] : [{ key: Buffer.from(key, "latin1"), value }];
+      });
+      return answer(found);
+    });
   }
 
-  async #write(context: RequestContext | null, ops: readonly WriteOp[]): Promise<RawReply> {
+  #scan({ context, ranges, each_limit, reverse, key_only }: RawRequest, family: Family): Promise<RawReply> {
+    const starts = ranges.map(({ start_key }) => latin1(start_key)).filter((start) => !reverse || start !== "");
+    return this.#read(context, { at: [], around: starts }, ({ state, region, peer }) => {
+      const order = { reverse, limit: each_limit, keyOnly: key_only };
+      const values = state.values.of(family);
+      const kvs = closedRanges(ranges).flatMap((range) => scanRange(values, region, range, order));
+      peer.flow.asked("Scan", ranges.length);
+      for (const { key, value } of kvs) peer.flow.read(key.length + value.length);
+      return { kvs };
+    });
+  }
+
+  #checksum({ context, ranges }: RawRequest): Promise<RawReply> {
+    const starts = ranges.map(({ start_key }) => latin1(start_key));
+    return this.#read(context, { at: [], around: starts }, ({ state, region }) => {
+      const order = { reverse: false, limit: Infinity, keyOnly: false };
+      const values = state.values.of("default");
+      const all = checksumOf(ranges.flatMap((range) => scanRange(values, region, range, order)));
+      return { checksum: String(all.checksum), total_kvs: String(all.kvs), total_bytes: String(all.bytes) };
+    });
+  }
+
+  async #read(context: RequestContext | null, keys: WantedKeys, answer: (ready: Ready) => RawReply): Promise<RawReply> {
     const started = this.#clock.monotonic();
-    const { error, cas } = await this.#tryWrite(context, ops);
+    const checked = await this.#readable(context, keys, started);
+    const error = "error" in checked ? checked.error : null;
+    this.#count("snapshot", error, started);
+    return "error" in checked ? { region_error: checked.error } : answer(checked);
+  }
+
+  /**
+   * A stale read without a time of its own, as raw ones are, is answered by any replica from what it has applied; a
+   * replica read by any that has asked the leader how far that must be; every other one by the leader.
+   */
+  async #readable(context: RequestContext | null, keys: WantedKeys, started: number): Promise<Checked> {
+    const stale = context?.stale_read === true;
+    const check = (): Checked => checkRequest(this.#store, context, keys, !stale && context?.replica_read !== true);
+    const before = check();
+    if ("error" in before || stale) return before;
+    const error = await before.peer.readBarrier();
+    if (error !== null) return { error };
+    if (this.#isLate(context, started)) return { error: deadlineExceeded() };
+    // The region may have been split while the barrier was on its way.
+    return check();
+  }
+
+  // ---------------------------------------------------------------------------------------------- writes
+
+  async #write({ context }: RawRequest, query: QueryKind, ops: readonly WriteOp[], family: Family): Promise<RawReply> {
+    const started = this.#clock.monotonic();
+    const { error, cas } = await this.#tryWrite(context, query, ops, family, started);
     this.#count("write", error, started);
     if (error !== null) return { region_error: error };
     const [swap] = cas;
@@ -171,37 +178,33 @@ export class RawApi {
 
   async #tryWrite(
     context: RequestContext | null,
+    query: QueryKind,
     ops: readonly WriteOp[],
-  ): Promise<{ readonly error: RegionError | null; readonly cas: readonly CasOutcome[] }> {
+    family: Family,
+    started: number,
+  ): Promise<Written> {
+    const refused = (error: RegionError): Written => ({ error, cas: [] });
     const keys = ops.map((op) => (op.kind === "delete-range" ? op.start : op.key));
-    const ready = this.#check(context, keys);
-    if ("error" in ready) return { error: ready.error, cas: [] };
+    const ready = checkRequest(this.#store, context, { at: keys }, true);
+    if ("error" in ready) return refused(ready.error);
     const { peer, region } = ready;
-    const bytes = ops.reduce((sum, op) => sum + ("value" in op ? op.value.length : 0), 0);
-    if (bytes > MAX_ENTRY_BYTES) return { error: entryTooLarge(region.id, bytes), cas: [] };
-    const bounded = ops.map((op) => (op.kind === "delete-range" ? { ...op, end: within(region, op.end) } : op));
-    const result = await peer.write(bounded, region.epoch.version);
-    return result.ok ? { error: null, cas: result.cas } : { error: result.error, cas: [] };
+    const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0);
+    if (bytes > MAX_ENTRY_BYTES) return refused(entryTooLarge(region.id, bytes));
+    if (this.#isLate(context, started)) return refused(deadlineExceeded());
+    this.#metrics.raft.requestWait(this.#clock.monotonic() - started);
+    peer.flow.asked(query, ops.length);
+    const bounded = ops.map((op): WriteOp => {
+      const inside = op.kind === "delete-range" ? { ...op, end: withinRegion(region, op.end) } : op;
+      return family === "default" ? inside : { ...inside, family };
+    });
+    const result = await peer.write(bounded, region.epoch.version, query === "Delete" || query === "DeleteRange");
+    return result.ok ? { error: null, cas: result.cas } : refused(result.error);
   }
 
-  /** In the order in which TiKV checks (raftstore's store/util.rs, raft_command's checks before a proposal). */
-  #check(context: RequestContext | null, keys: readonly string[]): Ready | { readonly error: RegionError } {
-    const storeId = Number(context?.peer?.store_id ?? 0);
-    if (storeId !== 0 && storeId !== this.#store.storeId) return { error: storeNotMatch(storeId, this.#store.storeId) };
-    const regionId = Number(context?.region_id ?? 0);
-    const peer = this.#store.peer(regionId);
-    const { state, region } = { state: peer?.state ?? null, region: peer?.region ?? null };
-    if (peer === undefined || state === null || region === null) return { error: regionNotFound(regionId) };
-    if (!peer.isLeader) return { error: peer.notLeader() };
-    const peerId = Number(context?.peer?.id ?? 0);
-    if (peerId !== 0 && peerId !== peer.peerId) return { error: mismatchPeerId(peerId, peer.peerId) };
-    const term = Number(context?.term ?? 0);
-    if (term !== 0 && term + 1 < peer.node.roleState.term) return { error: staleCommand() };
-    if (Number(context?.region_epoch?.version ?? 0) !== region.epoch.version)
-      return { error: epochNotMatch(this.#store.around(region)) };
-    const outside = keys.find((key) => !regionHolds(region, key));
-    if (outside !== undefined) return { error: keyNotInRegion(outside, region) };
-    return { peer, state, region };
+  /** The client has given up by now: nothing is begun any more. */
+  #isLate(context: RequestContext | null, started: number): boolean {
+    const limit = Number(context?.max_execution_duration_ms ?? 0);
+    return limit > 0 && this.#clock.monotonic() - started > limit;
   }
 
   #count(type: "write" | "snapshot", error: RegionError | null, started: number): void {
@@ -212,27 +215,7 @@ export class RawApi {
   }
 }
 
-/** Forward: from start_key up to, not including, end_key. Reverse: from before start_key down to end_key. */
-function scan({ state, region, peer }: Ready, request: RawRequest): RawReply {
-  const [low, high] = request.reverse
-    ? [latin1(request.end_key), latin1(request.start_key)]
-    : [latin1(request.start_key), latin1(request.end_key)];
-  const keys = state.values.keys(low > region.startKey ? low : region.startKey, within(region, high));
-  const chosen = (request.reverse ? keys.reverse() : keys).slice(0, request.limit);
-  const kvs = chosen.map((key) => {
-    const value = state.values.get(key) ?? Buffer.alloc(0);
-    peer.countRead(value.length);
-    return { key: Buffer.from(key, "latin1"), value: request.key_only ? Buffer.alloc(0) : value };
-  });
-  return { kvs };
-}
-
-/** An end key that does not reach beyond the region; "" = no end. */
-function within(region: Region, end: string): string {
-  if (region.endKey === "") return end;
-  return end === "" || end > region.endKey ? region.endKey : end;
-}
-
-function latin1(bytes: Buffer): string {
-  return bytes.toString("latin1");
+function sizeOf(op: WriteOp): number {
+  if (op.kind === "delete-range") return op.start.length + op.end.length;
+  return op.key.length + ("value" in op ? op.value.length : 0);
 }

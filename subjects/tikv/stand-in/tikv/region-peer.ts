@@ -1,9 +1,6 @@
-import type { Clock } from "../../../../harness/base/clock.ts";
-import type { Random } from "../../../../harness/base/random.ts";
 import {
-  ByteReader,
-  ByteWriter,
   decodeConfChange,
+  Membership,
   RaftNode,
   type ConfChange,
   type Entry,
@@ -14,90 +11,62 @@ import {
   type Restored,
   type RoleState,
 } from "../../../common/raft/index.ts";
-import type { NodeLog } from "../node-log.ts";
-import { decodeCommand, encodeCommand, type Command, type WriteOp } from "./command.ts";
+import type { Random } from "../../../../harness/base/random.ts";
+import { confChange, readPeerChanges, refusedChange, type PeerChanges } from "./change-peers.ts";
+import { decodeCommand, encodeCommand, type Command, type SplitPart, type WriteOp } from "./command.ts";
+import { MembersHeard } from "./members-heard.ts";
 import { fullStores } from "./disk-admission.ts";
-import type { DiskUsage } from "./disk-usage.ts";
+import type { PeerHost, WriteResult } from "./peer-host.ts";
+import { FlowMeter } from "./peer-flow.ts";
 import { encodePeerMeta } from "./peer-meta.ts";
-import type { RaftMetrics } from "./raft-metrics.ts";
 import {
   diskFull,
   epochNotMatch,
   notLeader,
+  proposalDropped,
+  proposalInMergingMode,
+  raftstoreIsBusy,
+  readIndexNotReady,
   regionNotFound,
-  serverIsBusy,
   staleCommand,
   type RegionError,
 } from "./region-errors.ts";
-import { RegionState, type CasOutcome, type SplitOff } from "./region-state.ts";
-import type { Peer, Region } from "./region.ts";
-
-/** What a peer needs of the store that it lives on. */
-export interface PeerHost {
-  readonly storeId: number;
-  readonly clock: Clock;
-  readonly log: NodeLog;
-  readonly metrics: RaftMetrics;
-  /** Of this store, or of another one as it last said. */
-  diskUsageOf(storeId: number): DiskUsage;
-  send(peer: RegionPeer, messages: readonly RaftMessage[]): void;
-  onSplit(parent: RegionPeer, parts: readonly SplitOff[]): void;
-  /** Its leader, peers or range changed, or a follower caught up: PD should know. */
-  onChanged(peer: RegionPeer, what: "role" | "peers" | "range" | "caught-up"): void;
-  /** It is no longer a member. */
-  onRemoved(peer: RegionPeer): void;
-  wake(regionId: number): void;
-}
-
-export type WriteResult =
-  { readonly ok: true; readonly cas: readonly CasOutcome[] } | { readonly ok: false; readonly error: RegionError };
-
-interface Flow {
-  readonly bytesWritten: number;
-  readonly keysWritten: number;
-  readonly bytesRead: number;
-  readonly keysRead: number;
-}
-
-const NO_FLOW: Flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
-
-interface Proposal {
-  readonly term: number;
-  readonly proposedAt: number;
-  settle(result: WriteResult): void;
-}
-
-interface WaitingRead {
-  index: number | null;
-  settle(error: RegionError | null): void;
-}
+import { RegionState } from "./region-state.ts";
+import { isJoint, sameEpoch, type Peer, type Region } from "./region.ts";
+import { WaitingProposals, WaitingReads } from "./waiting.ts";
 
 const MAX_PROPOSALS = 4096;
 /** Entries kept for followers that are a little behind; those further behind get a snapshot. */
 const KEEP_ENTRIES = 2_000;
 const COMPACT_ABOVE = 4_000;
-/** Ticks (raft-base-tick-interval 1 s): raft-election-timeout-ticks 10, raft-heartbeat-ticks 2. */
+/** raftstore.raft-base-tick-interval */
+export const TICK_MS = 1_000;
+/** Ticks: raft-election-timeout-ticks, raft-heartbeat-ticks. */
 const ELECTION_TICKS = 10;
 const HEARTBEAT_TICKS = 2;
+/** raftstore.raft-store-max-leader-lease; nobody helps another to lead for an election time-out. */
+const LEASE_MS = 9_000;
+
+const DONE: WriteResult = { ok: true, cas: [] };
 
 /** One replica of one region. Without a region yet (`initialized` false) it waits for its leader's snapshot. */
 export class RegionPeer implements RaftGroup {
   readonly id: number;
   readonly peerId: number;
   readonly node: RaftNode;
+  readonly flow = new FlowMeter();
+  readonly members: MembersHeard;
   readonly #host: PeerHost;
+  readonly #proposals = new WaitingProposals();
+  readonly #reads = new WaitingReads();
+  /** Reads that followers asked for: whom to answer, by our own context. */
+  readonly #asking = new Map<number, { readonly from: Peer; readonly context: number }>();
   #state: RegionState | null;
-  readonly #proposals = new Map<number, Proposal>();
-  readonly #reads = new Map<number, WaitingRead>();
-  /** Store of every peer ever heard of: a leader may be one that our configuration does not have yet. */
-  readonly #knownPeers = new Map<number, Peer>();
-  readonly #heardAt = new Map<number, number>();
   #lastCommit = 0;
   /** When the oldest entry that is committed and not applied was found committed. */
   #committedAt: number | null = null;
-  #nextRead = 1;
   #behind = "";
-  #flow = NO_FLOW;
+  #leaderlessSinceMs: number | null;
 
   constructor(options: {
     readonly regionId: number;
@@ -107,16 +76,24 @@ export class RegionPeer implements RaftGroup {
     readonly host: PeerHost;
     readonly random: Random;
   }) {
+    const { clock, timeFactor } = options.host;
     this.id = options.regionId;
     this.peerId = options.peerId;
     this.#host = options.host;
     this.#state = options.state;
+    this.members = new MembersHeard(clock);
+    this.#leaderlessSinceMs = clock.monotonic();
     this.node = new RaftNode({
       id: options.peerId,
       restored: options.restored,
       random: options.random,
       electionTicks: ELECTION_TICKS,
       heartbeatTicks: HEARTBEAT_TICKS,
+      lease: {
+        monotonic: () => clock.monotonic(),
+        leaseMs: LEASE_MS * timeFactor,
+        promiseMs: ELECTION_TICKS * TICK_MS * timeFactor,
+      },
       takeSnapshot: () => this.#state?.toBytes() ?? Buffer.alloc(0),
     });
   }
@@ -140,9 +117,21 @@ export class RegionPeer implements RaftGroup {
   get state(): RegionState | null {
     return this.#state;
   }
+  /** Monotonic; null while it knows a leader. */
+  get leaderlessSinceMs(): number | null {
+    return this.#leaderlessSinceMs;
+  }
+  /** Monotonic; when the oldest entry was proposed that somebody waits for. */
+  get oldestProposalMs(): number | null {
+    return this.#proposals.oldestSinceMs;
+  }
 
   peer(id: number): Peer | undefined {
-    return this.region?.peers.find((peer) => peer.id === id) ?? this.#knownPeers.get(id);
+    return this.region?.peers.find((peer) => peer.id === id) ?? this.members.peer(id);
+  }
+
+  get self(): Peer | undefined {
+    return this.region?.peers.find(({ id }) => id === this.peerId);
   }
 
   get leaderPeer(): Peer | undefined {
@@ -153,39 +142,77 @@ export class RegionPeer implements RaftGroup {
   // ---------------------------------------------------------------------------------------------- requests
 
   /** Resolves when a majority has it on disk and this replica has applied it, or with why it was not accepted. */
-  write(ops: readonly WriteOp[], version: number): Promise<WriteResult> {
-    const refused = this.#refusedByDisk(ops.every(({ kind }) => kind === "delete" || kind === "delete-range"));
-    if (refused !== null) return Promise.resolve({ ok: false, error: refused });
-    return this.#propose({ kind: "write", version, ops });
+  write(ops: readonly WriteOp[], version: number, allowedOnAlmostFull: boolean): Promise<WriteResult> {
+    return this.#propose({ kind: "write", version, ops }, allowedOnAlmostFull);
   }
 
-  split(
-    version: number,
-    keys: readonly string[],
-    parts: Extract<Command, { kind: "split" }>["parts"],
-  ): Promise<WriteResult> {
-    const refused = this.#refusedByDisk(true);
-    if (refused !== null) return Promise.resolve({ ok: false, error: refused });
-    return this.#propose({ kind: "split", version, keys, parts });
+  split(epoch: Region["epoch"], keys: readonly string[], parts: readonly SplitPart[]): Promise<WriteResult> {
+    return this.#propose({ kind: "split", epoch, keys, parts }, true);
   }
 
-  /** Resolves with null once what is applied here is as new as anything acknowledged before the call. */
+  /** The steps of a merge (`RegionMerger` says when). */
+  merge(command: Extract<Command, { kind: "prepare-merge" | "commit-merge" | "rollback-merge" }>): void {
+    void this.#propose(command, true);
+  }
+
+  /**
+   * Resolves with null once what is applied here is as new as anything acknowledged before the call. A leader knows by
+   * its lease or a round of heartbeats, a follower asks its leader.
+   */
   readBarrier(): Promise<RegionError | null> {
-    return new Promise((resolve) => {
-      const context = this.#nextRead++;
-      if (!this.node.readIndex(context)) return resolve(this.notLeader());
-      this.#reads.set(context, { index: null, settle: resolve });
-      this.#host.wake(this.id);
-    });
+    if (this.#state?.mergingInto) return Promise.resolve(this.#frozen());
+    const leader = this.leaderPeer;
+    if (leader === undefined) return Promise.resolve(this.notLeader());
+    const { context, done } = this.#reads.add();
+    if (!this.isLeader) this.#host.askReadIndex(this, leader, context);
+    else this.node.readIndex(context);
+    this.#host.wake(this.id);
+    return done;
   }
 
-  changePeer(type: "add-voter" | "add-learner" | "remove", peer: Peer): boolean {
-    const region = this.region;
-    if (region === null) return false;
-    const context = new ByteWriter().number(region.epoch.confVer).number(peer.storeId).done();
-    const accepted = this.node.proposeConfChange({ steps: [{ type, id: peer.id }], transition: "auto", context });
+  /** A follower wants to know from which index on it may answer. */
+  answerReadIndex(from: Peer, context: number): void {
+    if (!this.isLeader || this.#state?.mergingInto) return;
+    const { context: own, done } = this.#reads.add();
+    this.#asking.set(own, { from, context });
+    this.node.readIndex(own);
     this.#host.wake(this.id);
-    return accepted !== null;
+    void done.then(() => this.#asking.delete(own));
+  }
+
+  /** The leader's answer to `readBarrier`. */
+  onReadIndex(context: number, index: number): void {
+    this.#reads.known(context, index);
+    this.#reads.serve(this.node.appliedIndex);
+  }
+
+  /** To be called on every tick: what was asked of a leader may have been lost. */
+  askAgain(): void {
+    const leader = this.leaderPeer;
+    if (this.isLeader || leader === undefined) return;
+    for (const context of this.#reads.unknown) this.#host.askReadIndex(this, leader, context);
+  }
+
+  /** @returns why it is not even proposed, or null. */
+  changePeers(changes: PeerChanges): string | null {
+    const region = this.region;
+    if (region === null || !this.isLeader) return "peer is not leader";
+    if (this.#state?.mergingInto) return "in merging mode, can't do proposal";
+    const refused = refusedChange(region, changes, this.peerId);
+    if (refused !== null) return refused;
+    const change = confChange(region.epoch, changes);
+    if (!this.#staysHealthy(change)) return "unsafe to perform conf change";
+    const accepted = this.node.proposeConfChange(change);
+    this.#host.wake(this.id);
+    return accepted === null ? "there is a pending conf change" : null;
+  }
+
+  /** After the change a majority still has what the log no longer holds (raftstore's `check_conf_change`). */
+  #staysHealthy(change: ConfChange): boolean {
+    const { conf } = this.node;
+    if (change.steps.length === 0 || conf.voters.length === 1) return true;
+    const healthy = new Set(this.node.members().flatMap(({ id, behindLog }) => (behindLog ? [] : [id])));
+    return new Membership(conf).changed(change).hasQuorum((id) => healthy.has(id));
   }
 
   notLeader(): RegionError {
@@ -193,10 +220,34 @@ export class RegionPeer implements RaftGroup {
     return notLeader(this.id, leader?.id === this.peerId ? undefined : leader);
   }
 
+  #frozen(): RegionError {
+    return readIndexNotReady(this.id, "can not read index due to merge");
+  }
+
+  #propose(command: Command, allowedOnAlmostFull: boolean): Promise<WriteResult> {
+    const error = this.#refusal(command, allowedOnAlmostFull);
+    if (error !== null) return Promise.resolve({ ok: false, error });
+    this.#host.metrics.proposals.inc({ type: "normal" });
+    const at = this.node.propose(encodeCommand(command));
+    if (at === null) return Promise.resolve({ ok: false, error: proposalDropped() });
+    const settled = this.#proposals.add(at, this.#host.clock.monotonic());
+    this.#host.wake(this.id);
+    return settled;
+  }
+
+  #refusal(command: Command, allowedOnAlmostFull: boolean): RegionError | null {
+    if (!this.isLeader) return this.notLeader();
+    if (this.#state?.mergingInto && command.kind !== "rollback-merge") return proposalInMergingMode(this.id);
+    if (command.kind === "split" && this.#state !== null && isJoint(this.#state.region))
+      return { message: `region ${this.id} is in joint state, can't split` };
+    if (this.#proposals.size >= MAX_PROPOSALS) return raftstoreIsBusy();
+    return this.#refusedByDisk(allowedOnAlmostFull);
+  }
+
   /** Where this store's own disk is in the way, leadership goes to one that has room. */
   #refusedByDisk(allowedOnAlmostFull: boolean): RegionError | null {
     const { region } = this;
-    if (region === null || !this.isLeader) return null;
+    if (region === null) return null;
     const { storeId } = this.#host;
     const members = region.peers.map((peer) => ({
       id: peer.id,
@@ -216,53 +267,7 @@ export class RegionPeer implements RaftGroup {
     return diskFull(full, `propose failed: tikv disk full, cmd diskFullOpt=${option}, leader diskUsage=${own}`);
   }
 
-  #propose(command: Command): Promise<WriteResult> {
-    if (!this.isLeader) return Promise.resolve({ ok: false, error: this.notLeader() });
-    if (this.#proposals.size >= MAX_PROPOSALS)
-      return Promise.resolve({ ok: false, error: serverIsBusy("raftstore is busy") });
-    const at = this.node.propose(encodeCommand(command));
-    if (at === null) return Promise.resolve({ ok: false, error: serverIsBusy("leadership is being transferred") });
-    this.#host.metrics.proposals.inc({ type: "normal" });
-    return new Promise((settle) => {
-      this.#proposals.set(at.index, { term: at.term, proposedAt: this.#host.clock.monotonic(), settle });
-      this.#host.wake(this.id);
-    });
-  }
-
-  /** A value of `bytes` was read. */
-  countRead(bytes: number): void {
-    this.#count({ bytesRead: bytes, keysRead: 1 });
-  }
-
-  /** What was read and written since the last call. */
-  takeFlow(): Flow {
-    const flow = this.#flow;
-    this.#flow = NO_FLOW;
-    return flow;
-  }
-
-  #count(more: Partial<Flow>): void {
-    const { bytesWritten, keysWritten, bytesRead, keysRead } = this.#flow;
-    this.#flow = {
-      bytesWritten: bytesWritten + (more.bytesWritten ?? 0),
-      keysWritten: keysWritten + (more.keysWritten ?? 0),
-      bytesRead: bytesRead + (more.bytesRead ?? 0),
-      keysRead: keysRead + (more.keysRead ?? 0),
-    };
-  }
-
   // ---------------------------------------------------------------------------------------------- raft's side
-
-  #heard(from: Peer): void {
-    this.#knownPeers.set(from.id, from);
-    this.#heardAt.set(from.id, this.#host.clock.monotonic());
-  }
-
-  /** Milliseconds since the last message of this peer; null = never. */
-  silentMs(peerId: number): number | null {
-    const at = this.#heardAt.get(peerId);
-    return at === undefined ? null : this.#host.clock.monotonic() - at;
-  }
 
   send(messages: readonly RaftMessage[]): void {
     this.#host.send(this, messages);
@@ -283,13 +288,13 @@ export class RegionPeer implements RaftGroup {
 
   #applyAll(entries: readonly Entry[], started: number): void {
     for (const entry of entries) {
-      const proposal = this.#proposals.get(entry.index);
-      if (proposal?.term === entry.term) this.#host.metrics.commitLog(started - proposal.proposedAt);
+      const proposedAt = this.#proposals.proposedAt(entry.index, entry.term);
+      if (proposedAt !== null) this.#host.metrics.commitLog(started - proposedAt);
       // What was queued under the rewritten part of the log will never come.
       if (entry.kind === "conf") this.#applyConf(entry);
-      else this.#settle(entry, entry.data.length === 0 ? { ok: true, cas: [] } : this.#applyCommand(entry.data));
+      else this.#settle(entry, entry.data.length === 0 ? DONE : this.#applyCommand(entry.data));
     }
-    this.#serveReads(entries.at(-1)?.index ?? 0);
+    this.#reads.serve(entries.at(-1)?.index ?? 0);
     if (this.node.lastIndex - this.node.firstIndex > COMPACT_ABOVE)
       this.node.compact(this.node.appliedIndex - KEEP_ENTRIES);
     this.noticeFollowers();
@@ -303,44 +308,45 @@ export class RegionPeer implements RaftGroup {
 
   onRole({ role, term, leader }: RoleState): void {
     const fields = { raft_id: this.peerId, region_id: this.id, peer_id: this.peerId, term };
-    const { log } = this.#host;
+    const { log, clock } = this.#host;
     if (role === "leader") log.info("raft.rs:1743", "became leader at term", fields);
     else if (role === "pre-candidate") {
       log.info("raft.rs:1570", "starting a new election", fields);
       log.info("raft.rs:1170", "became pre-candidate at term", fields);
     } else if (role === "candidate") log.info("raft.rs:1149", "became candidate at term", fields);
     else log.info("raft.rs:1127", "became follower at term", { ...fields, leader_id: leader });
+    if (leader !== 0) this.#leaderlessSinceMs = null;
+    else this.#leaderlessSinceMs ??= clock.monotonic();
     if (role !== "leader") this.failWaiting();
-    if (role === "leader") this.#host.onChanged(this, "role");
+    if (role !== "leader") return;
+    if (this.region !== null) this.members.startWatching(this.region);
+    this.#host.onChanged(this, "role");
   }
 
   onReads(states: readonly ReadState[]): void {
     for (const { context, index } of states) {
-      const read = this.#reads.get(context);
-      if (read !== undefined) read.index = index;
+      const asking = this.#asking.get(context);
+      if (asking !== undefined) this.#host.answerReadIndex(this, asking.from, asking.context, index);
+      this.#reads.known(context, index);
     }
-    this.#serveReads(this.node.appliedIndex);
+    this.#reads.serve(this.node.appliedIndex);
   }
 
   /** Answers everybody who waits: their requests may or may not take effect under another leader. */
   failWaiting(): void {
-    for (const { settle } of this.#proposals.values()) settle({ ok: false, error: staleCommand() });
-    this.#proposals.clear();
-    for (const { settle } of this.#reads.values()) settle(this.notLeader());
-    this.#reads.clear();
+    this.#proposals.failAll(staleCommand());
+    this.#reads.failAll(this.notLeader());
   }
 
   /** The peer is being destroyed. */
   close(): void {
-    for (const { settle } of this.#proposals.values()) settle({ ok: false, error: regionNotFound(this.id) });
-    for (const { settle } of this.#reads.values()) settle(regionNotFound(this.id));
-    this.#proposals.clear();
-    this.#reads.clear();
+    this.#proposals.failAll(regionNotFound(this.id));
+    this.#reads.failAll(regionNotFound(this.id));
   }
 
   /** A message of another member. */
   step(from: Peer, message: RaftMessage): void {
-    this.#heard(from);
+    this.members.heard(from);
     this.node.step(message);
     this.noticeCommit();
     if (this.#behind !== "" && message.type === "append-reply") this.noticeFollowers();
@@ -379,20 +385,43 @@ export class RegionPeer implements RaftGroup {
     const state = this.#state;
     if (state === null) return { ok: false, error: staleCommand() };
     const command = decodeCommand(data);
-    if (command.version !== state.region.epoch.version) return { ok: false, error: epochNotMatch([state.region]) };
+    const { epoch } = state.region;
+    const sent = command.kind === "write" ? { confVer: epoch.confVer, version: command.version } : command.epoch;
+    if (!sameEpoch(sent, epoch)) return { ok: false, error: epochNotMatch([state.region], sent) };
     if (command.kind === "write") {
       const cas = state.write(command.ops);
-      this.#count({ bytesWritten: data.length, keysWritten: command.ops.length });
+      this.flow.wrote(data.length, command.ops.length);
       return { ok: true, cas };
     }
-    const parts = state.split(command);
-    this.#host.log.info("apply.rs:1900", "split region", {
-      region_id: this.id,
-      peer_id: this.peerId,
-      count: parts.length,
-    });
-    this.#host.onSplit(this, parts);
-    return { ok: true, cas: [] };
+    this.#applyAdmin(state, command);
+    return DONE;
+  }
+
+  #applyAdmin(state: RegionState, command: Exclude<Command, { kind: "write" }>): void {
+    const { log } = this.#host;
+    const fields = { region_id: this.id, peer_id: this.peerId };
+    switch (command.kind) {
+      case "split": {
+        const parts = state.split(command);
+        log.info("apply.rs:1900", "split region", { ...fields, count: parts.length });
+        return this.#host.onSplit(this, parts);
+      }
+      case "prepare-merge":
+        state.prepareMerge(command.target);
+        log.info("apply.rs:2560", "execute PrepareMerge", { ...fields, target_region_id: command.target.id });
+        this.#reads.failAll(this.#frozen());
+        break;
+      case "commit-merge":
+        state.commitMerge(command);
+        log.info("apply.rs:2680", "execute CommitMerge", { ...fields, source_region_id: command.source.id });
+        this.#host.onMerged(this, command.source);
+        break;
+      case "rollback-merge":
+        state.rollbackMerge();
+        log.info("apply.rs:2830", "execute RollbackMerge", fields);
+        break;
+    }
+    this.#host.onChanged(this, "range");
   }
 
   #applyConf(entry: Entry): void {
@@ -406,31 +435,30 @@ export class RegionPeer implements RaftGroup {
   }
 
   #tryConf(change: ConfChange): WriteResult {
-    const [step] = change.steps;
-    if (this.#state === null || step === undefined) return { ok: false, error: staleCommand() };
-    const reader = new ByteReader(change.context);
-    const [confVer, storeId] = [reader.number(), reader.number()];
-    if (confVer !== this.#state.region.epoch.confVer) return { ok: false, error: epochNotMatch([this.#state.region]) };
-    this.#state.changePeer(step.type, { id: step.id, storeId, role: "voter" });
+    const state = this.#state;
+    if (state === null) return { ok: false, error: staleCommand() };
+    const { confVer, changes } = readPeerChanges(change.context);
+    const { epoch } = state.region;
+    const sent = { confVer, version: epoch.version };
+    if (!sameEpoch(sent, epoch)) return { ok: false, error: epochNotMatch([state.region], sent) };
+    const fields = { region_id: this.id, peer_id: this.peerId };
+    const kind = changes.length === 0 ? "LeaveJoint" : changes.length === 1 ? "Simple" : "EnterJoint";
+    this.#host.log.info("apply.rs:2200", "exec ConfChangeV2", { ...fields, kind, epoch: `conf_ver: ${confVer}` });
+    const changed = state.changePeers(changes);
+    if ("refused" in changed) {
+      this.#host.log.error("apply.rs:2260", "conf change refused", { ...fields, err: changed.refused });
+      return { ok: false, error: { message: changed.refused } };
+    }
     this.node.applyConfChange(change);
-    const fields = { region_id: this.id, peer_id: this.peerId, change_type: step.type, changed_peer: step.id };
-    this.#host.log.info("apply.rs:2200", "exec ConfChange", fields);
-    return { ok: true, cas: [] };
+    this.#host.log.info("apply.rs:2340", "conf change successfully", {
+      ...fields,
+      peers: changed.region.peers.map(({ id, storeId, role }) => `${id}@${storeId} ${role}`).join(),
+    });
+    return DONE;
   }
 
   #settle(entry: Entry, result: WriteResult): void {
-    const proposal = this.#proposals.get(entry.index);
-    if (proposal === undefined) return;
-    this.#proposals.delete(entry.index);
-    proposal.settle(proposal.term === entry.term ? result : { ok: false, error: staleCommand() });
-  }
-
-  #serveReads(applied: number): void {
-    for (const [context, { index, settle }] of this.#reads) {
-      if (index === null || index > applied) continue;
-      this.#reads.delete(context);
-      settle(null);
-    }
+    this.#proposals.settle(entry.index, entry.term, result, staleCommand());
   }
 
   /** For the status server. */
@@ -447,10 +475,12 @@ export class RegionPeer implements RaftGroup {
         soft_state: { leader_id: leader, raft_state: stateName(role) },
         applied: this.node.appliedIndex,
         voters: Object.fromEntries(this.node.members().map(({ id, match }) => [id, { matched: match }])),
+        voters_outgoing: conf.votersOutgoing,
         learners: conf.learners,
+        learners_next: conf.learnersNext,
       },
       raft_apply: { applied_index: this.node.appliedIndex, commit_index: commit },
-      region_state: { state: "Normal", region: this.region },
+      region_state: { state: this.#state?.mergingInto ? "Merging" : "Normal", region: this.region },
     };
   }
 }

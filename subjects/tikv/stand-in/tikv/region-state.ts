@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from "../../../common/raft/index.ts";
-import type { Command, SplitPart, WriteOp } from "./command.ts";
-import { KeyValues } from "./key-values.ts";
+import { changePeers, type Changed, type PeerChanges } from "./change-peers.ts";
+import type { Command, SplitCommand, SplitPart, WriteOp } from "./command.ts";
+import { Families } from "./families.ts";
 import { readRegion, writeRegion, type Peer, type Region } from "./region.ts";
 
 /** What one compare-and-swap found. */
@@ -13,45 +14,53 @@ export interface CasOutcome {
 /** A region that a split made, with what belongs to it. */
 export interface SplitOff {
   readonly region: Region;
-  readonly values: KeyValues;
+  readonly values: Families;
 }
 
 /** The replicated state machine of one region: what it covers, who holds it, and its pairs. Deterministic. */
 export class RegionState {
   region: Region;
-  values: KeyValues;
+  values: Families;
+  /** The neighbour that it is to become a part of, as it was then; nothing is written or read meanwhile. */
+  mergingInto: Region | null;
 
-  constructor(region: Region, values = new KeyValues()) {
+  constructor(region: Region, values = new Families(), mergingInto: Region | null = null) {
     this.region = region;
     this.values = values;
+    this.mergingInto = mergingInto;
   }
 
   toBytes(): Buffer {
     const writer = new ByteWriter();
     writeRegion(writer, this.region);
+    writer.byte(this.mergingInto === null ? 0 : 1);
+    if (this.mergingInto !== null) writeRegion(writer, this.mergingInto);
     this.values.write(writer);
     return writer.done();
   }
 
   static fromBytes(data: Buffer): RegionState {
     const reader = new ByteReader(data);
-    return new RegionState(readRegion(reader), KeyValues.read(reader));
+    const region = readRegion(reader);
+    const mergingInto = reader.byte() === 1 ? readRegion(reader) : null;
+    return new RegionState(region, Families.read(reader), mergingInto);
   }
 
   /** @returns what each compare-and-swap found, in order. */
   write(ops: readonly WriteOp[]): CasOutcome[] {
     const outcomes: CasOutcome[] = [];
     for (const op of ops) {
-      if (op.kind === "put") this.values.put(op.key, op.value);
-      else if (op.kind === "delete") this.values.delete(op.key);
-      else if (op.kind === "delete-range") this.values.deleteRange(op.start, op.end);
+      const values = this.values.of(op.family ?? "default");
+      if (op.kind === "put") values.put(op.key, op.value);
+      else if (op.kind === "delete") values.delete(op.key);
+      else if (op.kind === "delete-range") values.deleteRange(op.start, op.end);
       else outcomes.push(this.#compareAndSwap(op));
     }
     return outcomes;
   }
 
   /** The region keeps the last part, as TiKV does (right-derive-when-split). */
-  split({ keys, parts }: Extract<Command, { kind: "split" }>): SplitOff[] {
+  split({ keys, parts }: SplitCommand): SplitOff[] {
     const { startKey, peers, epoch } = this.region;
     const version = epoch.version + keys.length;
     const splitOff = keys.map((endKey, at): SplitOff => {
@@ -67,18 +76,47 @@ export class RegionState {
     return splitOff;
   }
 
-  changePeer(type: "add-voter" | "add-learner" | "remove", peer: Peer): void {
-    const others = this.region.peers.filter((other) => other.storeId !== peer.storeId);
-    const role = type === "add-learner" ? ("learner" as const) : ("voter" as const);
-    const peers = type === "remove" ? others : [...others, { ...peer, role }];
-    const { confVer, version } = this.region.epoch;
-    this.region = { ...this.region, peers, epoch: { confVer: confVer + 1, version } };
+  /** Takes effect unless it says why not. */
+  changePeers(changes: PeerChanges): Changed {
+    const changed = changePeers(this.region, changes);
+    if ("region" in changed) this.region = changed.region;
+    return changed;
   }
 
-  #compareAndSwap({ key, value, expected }: Extract<WriteOp, { kind: "cas" }>): CasOutcome {
-    const previous = this.values.get(key) ?? null;
+  /** Both numbers of the epoch grow: no change of peers that was proposed before may take effect any more. */
+  prepareMerge(target: Region): void {
+    const { confVer, version } = this.region.epoch;
+    this.region = { ...this.region, epoch: { confVer: confVer + 1, version: version + 1 } };
+    this.mergingInto = target;
+  }
+
+  rollbackMerge(): void {
+    const { confVer, version } = this.region.epoch;
+    this.region = { ...this.region, epoch: { confVer, version: version + 1 } };
+    this.mergingInto = null;
+  }
+
+  /** The source's range and pairs are this region's from now on. */
+  commitMerge({ source, pairs }: Extract<Command, { kind: "commit-merge" }>): void {
+    const { startKey, endKey, epoch } = this.region;
+    const grown = endKey === source.startKey ? { endKey: source.endKey } : { startKey: source.startKey };
+    const version = Math.max(source.epoch.version, epoch.version) + 1;
+    this.region = { ...this.region, startKey, endKey, ...grown, epoch: { ...epoch, version } };
+    this.values.absorb(Families.read(new ByteReader(pairs)));
+  }
+
+  /** For the entry that commits a merge. */
+  pairs(): Buffer {
+    const writer = new ByteWriter();
+    this.values.write(writer);
+    return writer.done();
+  }
+
+  #compareAndSwap({ key, value, expected, family }: Extract<WriteOp, { kind: "cas" }>): CasOutcome {
+    const values = this.values.of(family ?? "default");
+    const previous = values.get(key) ?? null;
     const succeeded = expected === null ? previous === null : previous?.equals(expected) === true;
-    if (succeeded) this.values.put(key, value);
+    if (succeeded) values.put(key, value);
     return { succeeded, previous };
   }
 }

@@ -11,8 +11,12 @@ export async function splitRegion(
 ): Promise<void> {
   const { region, state } = peer;
   if (region === null || state === null) return;
+  const { size } = state.values.of("default");
   const middle = (): string[] =>
-    state.values.keys(region.startKey, "").slice(state.values.size >> 1, (state.values.size >> 1) + 1);
+    state.values
+      .of("default")
+      .keys(region.startKey, "")
+      .slice(size >> 1, (size >> 1) + 1);
   const wanted = keys.length > 0 ? [...new Set(keys)].sort() : middle();
   const inside = wanted.filter((key) => key > region.startKey && regionHolds(region, key));
   if (inside.length === 0) return;
@@ -22,5 +26,5 @@ export async function splitRegion(
     regionId: Number(new_region_id),
     peerIds: new_peer_ids.map(Number),
   }));
-  await peer.split(region.epoch.version, inside, parts);
+  await peer.split(region.epoch, inside, parts);
 }

@@ -11,10 +11,12 @@ import {
 } from "../../../common/raft/index.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { DiskUsage } from "./disk-usage.ts";
-import { decodePeerMeta, encodePeerMeta } from "./peer-meta.ts";
-import type { RaftFrame } from "./raft-frame.ts";
+import { decodePeerMeta, encodePeerMeta, type Tombstone } from "./peer-meta.ts";
+import type { FrameBody, RaftFrame } from "./raft-frame.ts";
 import type { RaftMetrics } from "./raft-metrics.ts";
-import { RegionPeer, type PeerHost } from "./region-peer.ts";
+import type { PeerHost } from "./peer-host.ts";
+import { RegionPeer } from "./region-peer.ts";
+import { driveMerge } from "./region-merge.ts";
 import { RegionState, type SplitOff } from "./region-state.ts";
 import { peerOn, regionHolds, regionsOverlap, type Peer, type Region } from "./region.ts";
 
@@ -26,6 +28,8 @@ export interface StoreOptions {
   readonly random: Random;
   readonly log: NodeLog;
   readonly metrics: RaftMetrics;
+  /** Factor on every duration. */
+  readonly timeFactor: number;
   /** How full the disk is now. */
   diskUsage(): DiskUsage;
   /** Towards another store; may lose it. @returns false when it surely is lost. */
@@ -47,18 +51,20 @@ export class Store implements PeerHost {
   readonly clock: Clock;
   readonly log: NodeLog;
   readonly metrics: RaftMetrics;
+  readonly timeFactor: number;
   readonly #options: StoreOptions;
   readonly #runner: RaftRunner;
   readonly #peers = new Map<number, RegionPeer>();
   readonly #diskUsages = new Map<number, DiskUsage>();
   #ticks = 0;
-  readonly #tombstones = new Map<number, { readonly peerId: number; readonly confVer: number }>();
+  readonly #tombstones = new Map<number, Tombstone>();
   /** Votes asked for by regions that a split will make here any moment. */
   #earlyVotes: RaftFrame[] = [];
 
   constructor(options: StoreOptions) {
     this.#options = options;
     ({ storeId: this.storeId, clock: this.clock, log: this.log, metrics: this.metrics } = options);
+    this.timeFactor = options.timeFactor;
     this.#runner = new RaftRunner({
       storage: options.storage,
       onFatal: options.onFatal,
@@ -104,6 +110,8 @@ export class Store implements PeerHost {
     for (const peer of this.#peers.values()) {
       peer.node.tick();
       peer.noticeFollowers();
+      peer.askAgain();
+      driveMerge(peer, this);
       if (peer.isLeader && this.#ticks % LOG_LAG_TICKS === 0) this.metrics.logLag(peer.logLag());
       this.#runner.wake(peer.id);
     }
@@ -134,10 +142,13 @@ export class Store implements PeerHost {
     if (this.#refusedByDisk(frame)) return this.metrics.dropped.inc({ type: "disk_full" });
     const peer = this.#addressee(frame);
     if (peer === null) return;
-    if (frame.message === null) return this.#onGc(peer, frame);
-    if (this.#isFormerMember(peer, frame)) return this.#tellGone(peer, frame);
-    if (frame.message.type === "snapshot" && this.#overlaps(frame)) return;
-    peer.step(frame.from, frame.message);
+    const { body, from } = frame;
+    if (body.kind === "gone") return this.#onGone(peer, frame);
+    if (this.#isFormerMember(peer, frame)) return this.#tellGone(frame, peer.region?.epoch.confVer ?? 0);
+    if (body.kind === "read-index") return peer.answerReadIndex(from, body.context);
+    if (body.kind === "read-index-reply") return peer.onReadIndex(body.context, body.index);
+    if (body.message.type === "snapshot" && this.#overlaps(frame)) return;
+    peer.step(from, body.message);
     this.#runner.wake(peer.id);
   }
 
@@ -145,9 +156,10 @@ export class Store implements PeerHost {
    * A store that is not Normal does not take over from one that is; a full one takes no more entries.
    * (tikv/tikv:components/raftstore/src/store/peer.rs, `maybe_reject_transfer_leader_msg`)
    */
-  #refusedByDisk({ message, from, to, regionId, diskUsage: theirs }: RaftFrame): boolean {
+  #refusedByDisk({ body, from, to, regionId, diskUsage: theirs }: RaftFrame): boolean {
     const usage = this.#options.diskUsage();
-    if (usage === "Normal" || message === null) return false;
+    if (usage === "Normal" || body.kind !== "raft") return false;
+    const { message } = body;
     if (message.type === "timeout-now" && theirs === "Normal") {
       const fields = { region_id: regionId, peer_id: to.id, from: from.id, pending_snapshot: false, disk_usage: usage };
       this.log.info("peer.rs:4402", "reject transferring leader", fields);
@@ -162,9 +174,13 @@ export class Store implements PeerHost {
     if (peer !== undefined && frame.to.id < peer.peerId) return null;
     // Removed and added again under a new id while this store was away.
     if (peer !== undefined) this.#destroy(peer, frame.epoch.confVer);
-    const type = frame.message?.type;
+    const type = frame.body.kind === "raft" ? frame.body.message.type : null;
     const tombstone = this.#tombstones.get(frame.regionId);
-    if (tombstone !== undefined && frame.to.id <= tombstone.peerId) return null;
+    if (tombstone !== undefined && frame.to.id <= tombstone.peerId) {
+      if (tombstone.merged && type !== null && frame.epoch.confVer < tombstone.confVer)
+        this.#tellGone(frame, tombstone.confVer);
+      return null;
+    }
     if (type === "vote" || type === "pre-vote") {
       this.#earlyVotes = [...this.#earlyVotes, frame].slice(-MAX_EARLY_VOTES);
       return null;
@@ -173,10 +189,17 @@ export class Store implements PeerHost {
     return this.#createEmpty(frame);
   }
 
-  /** Until the split that made the region has been applied here, its range still belongs to the parent. */
+  /**
+   * Until the split that made the region has been applied here, its range still belongs to the parent. What is becoming
+   * a part of the region is not in its way.
+   */
   #overlaps(frame: RaftFrame): boolean {
     return [...this.#peers.values()].some(
-      (peer) => peer.id !== frame.regionId && peer.region !== null && regionsOverlap(peer.region, frame),
+      ({ id, region, state }) =>
+        id !== frame.regionId &&
+        region !== null &&
+        regionsOverlap(region, frame) &&
+        state?.mergingInto?.id !== frame.regionId,
     );
   }
 
@@ -185,38 +208,52 @@ export class Store implements PeerHost {
     return region !== null && epoch.confVer < region.epoch.confVer && !region.peers.some(({ id }) => id === from.id);
   }
 
-  #tellGone(peer: RegionPeer, frame: RaftFrame): void {
-    const { region } = peer;
-    if (region === null) return;
+  #tellGone({ regionId, from, to, startKey, endKey, epoch, body }: RaftFrame, confVer: number): void {
     this.log.info("peer.rs:2980", "raft message is stale, tell to gc", {
-      region_id: region.id,
-      from_peer: frame.from.id,
-      msg_type: frame.message?.type ?? "",
+      region_id: regionId,
+      from_peer: from.id,
+      msg_type: body.kind === "raft" ? body.message.type : body.kind,
     });
-    const { epoch, startKey, endKey } = region;
-    const back = { regionId: region.id, from: frame.to, to: frame.from, epoch, startKey, endKey, message: null };
-    this.#options.send(frame.from.storeId, { ...back, diskUsage: this.#options.diskUsage() });
+    this.#options.send(from.storeId, {
+      regionId,
+      from: to,
+      to: from,
+      epoch: { ...epoch, confVer },
+      startKey,
+      endKey,
+      diskUsage: this.#options.diskUsage(),
+      body: { kind: "gone" },
+    });
   }
 
-  #onGc(peer: RegionPeer, { epoch }: RaftFrame): void {
+  #onGone(peer: RegionPeer, { epoch }: RaftFrame): void {
     if (peer.region !== null && epoch.confVer > peer.region.epoch.confVer) this.#destroy(peer, epoch.confVer);
   }
 
   // ---------------------------------------------------------------------------------------------- PeerHost
 
   send(peer: RegionPeer, messages: readonly RaftMessage[]): void {
-    const { region } = peer;
-    const diskUsage = this.#options.diskUsage();
-    const own = region?.peers.find(({ id }) => id === peer.peerId);
-    const from: Peer = own ?? { id: peer.peerId, storeId: this.storeId, role: "voter" };
     for (const message of messages) {
       const to = peer.peer(message.to);
-      if (to === undefined) continue;
-      const epoch = region?.epoch ?? { confVer: 0, version: 0 };
-      const [startKey, endKey] = [region?.startKey ?? "", region?.endKey ?? ""];
-      const frame = { regionId: peer.id, from, to, epoch, startKey, endKey, diskUsage, message };
-      this.metrics.sent(message.type, this.#options.send(to.storeId, frame));
+      if (to !== undefined) this.metrics.sent(message.type, this.#sendTo(peer, to, { kind: "raft", message }));
     }
+  }
+
+  askReadIndex(peer: RegionPeer, leader: Peer, context: number): void {
+    this.#sendTo(peer, leader, { kind: "read-index", context });
+  }
+
+  answerReadIndex(peer: RegionPeer, to: Peer, context: number, index: number): void {
+    this.#sendTo(peer, to, { kind: "read-index-reply", context, index });
+  }
+
+  #sendTo(peer: RegionPeer, to: Peer, body: FrameBody): boolean {
+    const { region } = peer;
+    const from: Peer = peer.self ?? { id: peer.peerId, storeId: this.storeId, role: "voter" };
+    const epoch = region?.epoch ?? { confVer: 0, version: 0 };
+    const [startKey, endKey] = [region?.startKey ?? "", region?.endKey ?? ""];
+    const diskUsage = this.#options.diskUsage();
+    return this.#options.send(to.storeId, { regionId: peer.id, from, to, epoch, startKey, endKey, diskUsage, body });
   }
 
   onSplit(parent: RegionPeer, parts: readonly SplitOff[]): void {
@@ -229,12 +266,31 @@ export class Store implements PeerHost {
     for (const frame of votes) this.receive(frame);
   }
 
+  onMerged(target: RegionPeer, source: Region): void {
+    const here = this.#peers.get(source.id);
+    this.log.info("peer.rs:3840", "merge finished", { region_id: target.id, source_region_id: source.id });
+    if (here !== undefined) this.#destroy(here, source.epoch.confVer, true);
+  }
+
   onChanged(peer: RegionPeer, what: Parameters<PeerHost["onChanged"]>[1]): void {
+    if (what === "range") this.#dropAbsorbed(peer);
     if (peer.isLeader) this.#options.onChanged(peer, what);
+  }
+
+  /** A snapshot may bring a merge before this store has seen it committed. */
+  #dropAbsorbed(target: RegionPeer): void {
+    for (const peer of this.#peers.values())
+      if (peer.state?.mergingInto?.id === target.id && target.region !== null && covers(target.region, peer.region))
+        this.#destroy(peer, peer.region?.epoch.confVer ?? 0, true);
   }
 
   onRemoved(peer: RegionPeer): void {
     this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
+  }
+
+  /** What is known about a replica that was here once. */
+  tombstone(regionId: number): Tombstone | undefined {
+    return this.#tombstones.get(regionId);
   }
 
   wake(regionId: number): void {
@@ -294,22 +350,30 @@ export class Store implements PeerHost {
     this.#runner.remove(regionId);
   }
 
-  #destroy(peer: RegionPeer, confVer: number): void {
+  #destroy(peer: RegionPeer, confVer: number, merged = false): void {
     this.log.info("peer.rs:1440", "begin to destroy peer", { region_id: peer.id, peer_id: peer.peerId });
     this.#drop(peer.id);
-    this.#tombstones.set(peer.id, { peerId: peer.peerId, confVer });
-    const meta = encodePeerMeta({ kind: "tombstone", peerId: peer.peerId, confVer });
-    void this.#runner.write({ group: peer.id, removed: true, meta });
+    const tombstone: Tombstone = { kind: "tombstone", peerId: peer.peerId, confVer, merged };
+    this.#tombstones.set(peer.id, tombstone);
+    void this.#runner.write({ group: peer.id, removed: true, meta: encodePeerMeta(tombstone) });
   }
 
   #tombstoneImages(): GroupImage[] {
     const gone = [...this.#tombstones].filter(([regionId]) => !this.#peers.has(regionId));
-    return gone.map(([group, { peerId, confVer }]) => ({
+    return gone.map(([group, tombstone]) => ({
       group,
       hardState: { term: 0, vote: 0, commit: 0 },
       snapshot: null,
       entries: [],
-      meta: encodePeerMeta({ kind: "tombstone", peerId, confVer }),
+      meta: encodePeerMeta(tombstone),
     }));
   }
+}
+
+function covers(region: Region, part: Region | null): boolean {
+  return (
+    part !== null &&
+    region.startKey <= part.startKey &&
+    (region.endKey === "" || (part.endKey !== "" && part.endKey <= region.endKey))
+  );
 }

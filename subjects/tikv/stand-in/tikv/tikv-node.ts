@@ -203,7 +203,7 @@ interface Parts {
 }
 
 async function assemble(
-  { settings, name, dataDir, rules, clock, random, log, startedAt, onFatal }: TikvNodeOptions,
+  { settings, name, dataDir, rules, clock, random, log, startedAt, timeFactor, onFatal }: TikvNodeOptions,
   from: {
     readonly identity: StoreIdentity;
     readonly session: PdSession;
@@ -236,6 +236,7 @@ async function assemble(
     random,
     log,
     metrics: metrics.raft,
+    timeFactor,
     diskUsage: () => "Normal",
     send: (storeId, frame) => transport.send(storeId, frame),
     onChanged: (peer) => worker.current?.report(peer),

@@ -7,7 +7,8 @@ import {
 } from "@grpc/grpc-js";
 import type { Counter } from "../../../common/metrics/registry.ts";
 import { healthService, tikvService } from "../../proto/load.ts";
-import { METRIC_TYPES, type RawApi, type RawKind, type RawReply, type RawRequest } from "./raw-api.ts";
+import type { RawApi } from "./raw-api.ts";
+import { METRIC_TYPES, type RawKind, type RawReply, type RawRequest } from "./raw-request.ts";
 
 interface BatchRequest {
   readonly requests: readonly (Readonly<Record<string, unknown>> & { readonly cmd?: string })[];

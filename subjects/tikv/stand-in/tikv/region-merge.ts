@@ -1,0 +1,49 @@
+import type { RegionPeer } from "./region-peer.ts";
+import { isJoint, onSameStores, sameEpoch, type Region } from "./region.ts";
+import type { Store } from "./store.ts";
+
+/** Regions travel through the target's log as a whole; what is bigger is not merged (raftstore.raft-entry-max-size). */
+const MAX_BYTES = 8 << 20;
+
+/**
+ * Why a leader does not begin to merge its region into `target`, or null (tikv/tikv:components/raftstore/src/store/
+ * fsm/peer.rs, `check_merge_proposal`).
+ */
+export function refusedMerge(source: RegionPeer, target: Region, store: Store): string | null {
+  const { region, state } = source;
+  const here = store.peer(target.id);
+  if (region === null || state === null || !source.isLeader) return "peer is not leader";
+  if (state.mergingInto !== null) return "in merging mode, can't do proposal";
+  if (here?.region?.id !== target.id || here.state?.mergingInto || !sameEpoch(here.region.epoch, target.epoch))
+    return `target region not matched, skip proposing: ${target.id}`;
+  if (isJoint(region) || isJoint(here.region)) return "region is in joint state, skip merging";
+  if (region.endKey !== here.region.startKey && region.startKey !== here.region.endKey)
+    return `${region.id} and ${target.id} are not sibling, skip merging`;
+  if (region.endKey === here.region.startKey ? region.endKey === "" : region.startKey === "")
+    return `${region.id} and ${target.id} are not sibling, skip merging`;
+  if (!onSameStores(region, here.region)) return "peers doesn't match, reject merge";
+  if (state.values.bytes > MAX_BYTES) return `region ${region.id} is too large, skip merge`;
+  if (source.node.members().some(({ behindLog }) => behindLog)) return "log gap is too large, skip merge";
+  return null;
+}
+
+/**
+ * What a prepared merge needs next, looked at on every tick. Where the target leads, it takes the frozen source over
+ * with all its pairs; a target that has changed meanwhile never can, and then the source is thawed: the entry that
+ * commits the merge takes effect under the target's epoch of the preparation only, and epochs never come back.
+ */
+export function driveMerge(source: RegionPeer, store: Store): void {
+  const { state, region } = source;
+  if (state === null || region === null || state.mergingInto === null) return;
+  const wanted = state.mergingInto;
+  const target = store.peer(wanted.id);
+  const now = target?.region ?? null;
+  if (target !== undefined && now !== null && sameEpoch(now.epoch, wanted.epoch)) {
+    if (target.isLeader)
+      target.merge({ kind: "commit-merge", epoch: wanted.epoch, source: region, pairs: state.pairs() });
+    return;
+  }
+  const confVer = now?.epoch.confVer ?? store.tombstone(wanted.id)?.confVer ?? 0;
+  const isBeyond = confVer > wanted.epoch.confVer || (now !== null && now.epoch.version > wanted.epoch.version);
+  if (isBeyond && source.isLeader) source.merge({ kind: "rollback-merge", epoch: region.epoch });
+}

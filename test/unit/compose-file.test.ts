@@ -1,5 +1,7 @@
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { CONFIG_FILES } from "../../subjects/tikv/docker-config.ts";
 import { textOf } from "../support/repository.ts";
 
 interface Service {
@@ -11,6 +13,8 @@ interface Service {
   readonly stop_grace_period?: string;
   readonly ulimits?: unknown;
   readonly entrypoint?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const compose = (path: string) =>
@@ -37,6 +41,26 @@ describe("the TiKV subject's compose file", () => {
     const ports = Object.values(services).flatMap(({ ports = [] }) => ports);
     expect(ports.filter((port) => !/^127\.0\.0\.1:\$\{[A-Z0-9_]+-\d+\}:\d+$/.test(port))).toEqual([]);
     expect(new Set(ports.map((port) => /\$\{([A-Z0-9_]+)/.exec(port)?.[1])).size).toBe(ports.length);
+  });
+
+  test("what is mounted from the folder of settings is what an instance gets a copy of", () => {
+    const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
+      volumes.flatMap((volume) => /^\$\{CONFIG_DIR:-\.\/docker\}\/([\w.]+):/.exec(volume)?.[1] ?? []),
+    );
+    expect([...new Set(mounted)].toSorted()).toEqual(CONFIG_FILES.map((file) => basename(file)).toSorted());
+  });
+
+  test("Grafana begins with the dashboard, for whoever comes", () => {
+    expect(services["grafana"]).toMatchObject({
+      environment: {
+        GF_AUTH_ANONYMOUS_ENABLED: "true",
+        GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH: "/etc/grafana/dashboards/tikv.json",
+      },
+      volumes: [
+        "./docker/grafana/provisioning:/etc/grafana/provisioning:ro",
+        "./docker/grafana/dashboards:/etc/grafana/dashboards:ro",
+      ],
+    });
   });
 
   test.each(nodes)("%s can crash, is asked how it is, has time to stop and files to open", (_, service) => {

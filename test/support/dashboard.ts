@@ -1,0 +1,88 @@
+import { parse } from "yaml";
+import { z } from "zod";
+import { textOf } from "./repository.ts";
+
+const GRAFANA = "subjects/tikv/docker/grafana";
+
+const datasource = z.looseObject({ type: z.string(), uid: z.string() });
+const target = z.looseObject({
+  datasource,
+  expr: z.string().min(1),
+  refId: z.string(),
+  instant: z.boolean(),
+  range: z.boolean(),
+});
+const box = z.strictObject({
+  h: z.number().int().positive(),
+  w: z.number().int().positive(),
+  x: z.number().int().min(0),
+  y: z.number().int().min(0),
+});
+const row = z.looseObject({ id: z.number().int(), type: z.literal("row"), title: z.string().min(1), gridPos: box });
+const chart = z.looseObject({
+  id: z.number().int(),
+  type: z.enum(["stat", "timeseries", "state-timeline", "table"]),
+  title: z.string().min(1),
+  description: z.string().min(20),
+  datasource,
+  gridPos: box,
+  fieldConfig: z.looseObject({
+    defaults: z.looseObject({
+      unit: z.string().min(1),
+      thresholds: z.strictObject({
+        mode: z.literal("absolute"),
+        steps: z.array(z.strictObject({ color: z.string(), value: z.number().nullable() })).min(1),
+      }),
+    }),
+  }),
+  targets: z.array(target).min(1),
+});
+const annotation = z.looseObject({ name: z.string(), builtIn: z.literal(1).optional(), expr: z.string().optional() });
+const model = z.looseObject({
+  uid: z.string().min(1),
+  title: z.string().min(1),
+  schemaVersion: z.number().int(),
+  panels: z.array(z.union([row, chart])),
+  annotations: z.strictObject({ list: z.array(annotation) }),
+  templating: z.strictObject({
+    list: z.array(
+      z.looseObject({ name: z.string(), type: z.string(), current: z.looseObject({ value: z.unknown() }) }),
+    ),
+  }),
+});
+
+export type Dashboard = z.output<typeof model>;
+export type Chart = z.output<typeof chart>;
+
+/** The dashboard that is shipped; throws where it is not of the form that Grafana 12 loads. */
+export function shippedDashboard(): Dashboard {
+  return model.parse(JSON.parse(textOf(`${GRAFANA}/dashboards/tikv.json`)));
+}
+
+export function charts({ panels }: Dashboard): readonly Chart[] {
+  return panels.filter((panel): panel is Chart => panel.type !== "row");
+}
+
+/** What Grafana is told at its start. */
+export function provisioned(): { readonly datasources: readonly unknown[]; readonly providers: readonly unknown[] } {
+  const read = (file: string) => parse(textOf(`${GRAFANA}/provisioning/${file}`)) as Record<string, readonly unknown[]>;
+  return {
+    datasources: read("datasources/prometheus.yaml")["datasources"] ?? [],
+    providers: read("dashboards/tikv.yaml")["providers"] ?? [],
+  };
+}
+
+/** A query as Grafana sends it with everything selected. `$__rate_interval` is at least four scrapes. */
+export function expanded(expr: string, scrapeIntervalMs: number): string {
+  const known: Readonly<Record<string, string>> = {
+    __rate_interval: `${(4 * scrapeIntervalMs) / 1_000}s`,
+    instance: ".*",
+  };
+  return expr.replace(/\$(\w+)/g, (whole, name: string) => {
+    // Of label_replace, not of Grafana.
+    if (/^\d+$/.test(name)) return whole;
+    const value = known[name];
+    if (value === undefined) throw new Error(`no variable ${whole}: ${expr}`);
+    return value;
+  });
+}

@@ -44,7 +44,7 @@ beforeEach(async () => {
   senders = [];
   const grpc = new Server();
   grpc.addService({ AllocID: pdService["AllocID"]!, Tso: pdService["Tso"]! }, {
-    AllocID: (call: any, done: any) => done(null, { id: call.request.count + 1 }),
+    AllocID: (call: any, done: any) => done(null, { id: `${Number(call.request.header.cluster_id) + 1}` }),
     Tso: (call: any) => {
       call.on("data", (request: any) => call.write({ count: request.count }));
       call.on("end", () => call.end());
@@ -87,7 +87,7 @@ test("HTTP, gRPC and frames between nodes share a port", async ({ signal }) => {
     expect(reply.body.toString()).toBe(`${method} ok`);
   }
   await using client = new NodeGrpcClient({ host: "127.0.0.1", port: server.port }, clientRules);
-  expect(await client.unary(pdService["AllocID"]!, { count: 4 }, signal)).toMatchObject({ id: "5" });
+  expect(await client.unary(pdService["AllocID"]!, { header: { cluster_id: "4" } }, signal)).toMatchObject({ id: "5" });
   await using stream = await client.bidi(pdService["Tso"]!, signal);
   const counts: number[] = [];
   stream.write({ count: 1 });
@@ -125,12 +125,12 @@ test("a held node takes connections and answers nobody until the rule goes", asy
 
 test("a call over a held connection ends when its caller gives up", async ({ signal }) => {
   await using client = new NodeGrpcClient({ host: "127.0.0.1", port: server.port, peer: "b" }, clientRules);
-  await client.unary(pdService["AllocID"]!, { count: 1 }, signal);
+  await client.unary(pdService["AllocID"]!, { header: { cluster_id: "1" } }, signal);
   const held = Promise.all([ruleChange(serverRules), ruleChange(clientRules)]);
   cut([{ component: "b", peers: null }]);
   await held;
   const impatient = AbortSignal.timeout(50);
-  await expect(client.unary(pdService["AllocID"]!, { count: 1 }, impatient)).rejects.toMatchObject({
+  await expect(client.unary(pdService["AllocID"]!, { header: { cluster_id: "1" } }, impatient)).rejects.toMatchObject({
     name: "TimeoutError",
   });
   await using stream = await client.bidi(pdService["Tso"]!, AbortSignal.timeout(50));

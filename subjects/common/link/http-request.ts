@@ -1,5 +1,6 @@
-import { Agent, request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
+import { http } from "./builtin-http.ts";
 import { dial, parseAddress } from "./dial.ts";
 import type { LinkRules } from "./link-rules.ts";
 
@@ -29,7 +30,7 @@ export async function nodeHttp(
   const target = { ...parseAddress(options.url), ...(options.peer === undefined ? {} : { peer: options.peer }) };
   const duplex = await dial(target, rules, signal);
   const { promise, resolve, reject } = Promise.withResolvers<NodeHttpReply>();
-  const outgoing = request(options.url, {
+  const outgoing = http.request(options.url, {
     method: options.method,
     headers: {
       ...options.headers,
@@ -56,7 +57,7 @@ export async function nodeHttp(
   }
 }
 
-class OneConnection extends Agent {
+class OneConnection extends http.Agent {
   readonly #duplex: Duplex;
   constructor(duplex: Duplex) {
     super({ keepAlive: false });

@@ -3,7 +3,6 @@ import { basename, dirname } from "node:path";
 import type { Clock } from "../../../harness/base/clock.ts";
 import { errorText } from "../../../harness/base/errors.ts";
 import type { Log } from "../../../harness/base/log.ts";
-import { z } from "zod";
 
 /** Between whom nothing passes at the moment, as seen by one node. */
 export interface LinkRules extends Disposable {
@@ -17,13 +16,11 @@ export interface LinkRules extends Disposable {
   nameOf(address: string): string | null;
 }
 
-const fileSchema = z.object({
-  version: z.literal(1),
-  rules: z.array(z.object({ component: z.string(), peers: z.array(z.string()).nullable() })),
-});
-const mapSchema = z.record(z.string(), z.string());
-
-type Rule = z.output<typeof fileSchema>["rules"][number];
+/** Nothing passes between `component` and `peers`; null = and anybody. */
+interface Rule {
+  readonly component: string;
+  readonly peers: readonly string[] | null;
+}
 
 /** A watch can miss a change (network file systems, a folder that was replaced); this bounds how long. */
 const POLL_MS = 200;
@@ -32,13 +29,13 @@ const POLL_MS = 200;
  * Rules of the file that `LINK_RULES` names, followed from now on, and the address book `NODE_MAP` (JSON: advertised
  * address -> name). Without `LINK_RULES` nothing is ever held. `self` names this node.
  *
- * @throws Error when `NODE_MAP` is not such a map.
+ * @throws SyntaxError, TypeError when `NODE_MAP` is not such a map.
  */
 export function openLinkRules(
   env: Readonly<Record<string, string | undefined>>,
   options: { readonly self: string; readonly clock: Clock; readonly log: Log },
 ): LinkRules {
-  const names = mapSchema.parse(JSON.parse(env["NODE_MAP"] ?? "{}"));
+  const names = namesIn(env);
   const file = env["LINK_RULES"];
   return file === undefined || file === ""
     ? new FileLinkRules({ ...options, names, file: null })
@@ -52,7 +49,7 @@ export function noLinkRules(self = ""): LinkRules {
 
 /** The name in `NODE_MAP` of what advertises this address, or null. */
 export function nodeName(env: Readonly<Record<string, string | undefined>>, address: string): string | null {
-  return mapSchema.parse(JSON.parse(env["NODE_MAP"] ?? "{}"))[address] ?? null;
+  return namesIn(env)[address] ?? null;
 }
 
 class FileLinkRules implements LinkRules {
@@ -128,7 +125,7 @@ class FileLinkRules implements LinkRules {
       const found = statSync(file, { throwIfNoEntry: false });
       const version = found === undefined ? "" : `${found.ino}/${found.mtimeMs}/${found.size}`;
       if (version === this.#version) return;
-      this.#rules = found === undefined ? [] : fileSchema.parse(JSON.parse(readFileSync(file, "utf8"))).rules;
+      this.#rules = found === undefined ? [] : parseRules(readFileSync(file, "utf8"));
       this.#version = version;
     } catch (error) {
       this.#log.warn("rules cannot be read", { error: errorText(error) });
@@ -136,4 +133,30 @@ class FileLinkRules implements LinkRules {
     }
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+// Checked by hand: both come from our own supervisor, and zod would cost every node 5 MB and 50 ms of its start.
+
+/** @throws TypeError when `NODE_MAP` is not a map of addresses to names. */
+function namesIn(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const map: unknown = JSON.parse(env["NODE_MAP"] ?? "{}");
+  if (typeof map !== "object" || map === null || !Object.values(map).every(isText))
+    throw new TypeError("NODE_MAP is not a map of addresses to names");
+  return map as Readonly<Record<string, string>>;
+}
+
+/** @throws TypeError when the text holds no rules. */
+function parseRules(text: string): readonly Rule[] {
+  const { version, rules } = JSON.parse(text) as { readonly version?: unknown; readonly rules?: unknown };
+  if (version !== 1 || !Array.isArray(rules) || !rules.every(isRule)) throw new TypeError("these are no rules");
+  return rules;
+}
+
+function isRule(value: unknown): value is Rule {
+  const { component, peers } = (value ?? {}) as { readonly component?: unknown; readonly peers?: unknown };
+  return isText(component) && (peers === null || (Array.isArray(peers) && peers.every(isText)));
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }

@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** A peer that answers no ping for this long is dialled anew: its address may lead elsewhere by now. */
 const SILENCE_MS = 5_000;
 const PING_MS = 1_000;
+/** What has been given to the connection cannot be dropped any more. */
+const MAX_TAKEN_BYTES = 256 << 10;
 
 /**
  * One-way frames to one peer over a connection that is made again whenever it breaks. Frames may be lost, as Raft
@@ -82,7 +84,7 @@ export class PeerLink implements AsyncDisposable {
       connection.sendHello(hello);
       let heardAt = clock.monotonic();
       const hear = async () => {
-        for await (const _ of connection.frames()) {
+        for await (const _ of connection.frames("passed-on")) {
           heardAt = clock.monotonic();
           if (!this.#connected) this.#options.onState?.(true, "");
           this.#connected = true;
@@ -91,7 +93,7 @@ export class PeerLink implements AsyncDisposable {
       };
       const ping = async () => {
         while (clock.monotonic() - heardAt < SILENCE_MS) {
-          connection.send(Buffer.alloc(0));
+          connection.ping();
           await clock.sleep(PING_MS, signal);
         }
         return "no answer";
@@ -108,14 +110,20 @@ export class PeerLink implements AsyncDisposable {
     signal.addEventListener("abort", () => this.#wake?.(), { once: true });
     for (;;) {
       signal.throwIfAborted();
-      const frame = this.#queue.shift();
-      if (frame !== undefined) {
-        this.#queuedBytes -= frame.length;
-        if (!connection.send(frame)) await connection.drained(signal);
+      const frames = this.#take();
+      if (frames.length > 0) {
+        if (!connection.send(frames)) await connection.drained(signal);
         continue;
       }
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = null;
     }
+  }
+  /** What waits, together: a turn of the loop sends all that it has for a peer in one piece. */
+  #take(): Buffer[] {
+    let [count, bytes] = [0, 0];
+    while (count < this.#queue.length && bytes < MAX_TAKEN_BYTES) bytes += (this.#queue[count++] as Buffer).length;
+    this.#queuedBytes -= bytes;
+    return this.#queue.splice(0, count);
   }
 }

@@ -1,9 +1,10 @@
 import { ServerCredentials, type Server as GrpcServer } from "@grpc/grpc-js";
 import { once } from "node:events";
-import { createServer as createHttpServer, type RequestListener } from "node:http";
+import type { RequestListener } from "node:http";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { errorText, HarnessError } from "../../../harness/base/errors.ts";
 import type { Log } from "../../../harness/base/log.ts";
+import { http as builtinHttp } from "../link/builtin-http.ts";
 import { heldDuplex, type HeldDuplex } from "../link/held-duplex.ts";
 import type { LinkRules } from "../link/link-rules.ts";
 import { PEER_PREFACE, PeerConnection, type Hello } from "../link/peer-connection.ts";
@@ -67,7 +68,7 @@ export async function listenOnePort(options: OnePortOptions): Promise<OnePortSer
 type Serve = (duplex: HeldDuplex, named: (peer: string) => void) => Promise<void>;
 
 function protocols({ http, grpc, peer }: OnePortOptions): Serve {
-  const httpServer = http === undefined ? null : createHttpServer({ keepAliveTimeout: 0 }, http);
+  const httpServer = http === undefined ? null : builtinHttp.createServer({ keepAliveTimeout: 0 }, http);
   if (grpc !== undefined) passOverDeadStreams(grpc);
   const grpcInjector = grpc?.createConnectionInjector(ServerCredentials.createInsecure()) ?? null;
   return async (duplex, named) => {
@@ -86,23 +87,16 @@ async function servePeer(
 ): Promise<void> {
   duplex.read(PEER_PREFACE.length);
   const connection = new PeerConnection(duplex);
-  const frames = connection.frames();
+  const frames = connection.frames("answered");
   const first = await frames.next();
   if (first.done === true) return;
   const hello = PeerConnection.parseHello(first.value);
   named(hello.name);
-  connection.send(Buffer.alloc(0));
+  connection.ping();
   try {
-    await peer(hello, withoutPings(connection, frames));
+    await peer(hello, frames);
   } finally {
     connection.close();
-  }
-}
-
-async function* withoutPings(connection: PeerConnection, frames: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  for await (const frame of frames) {
-    if (frame.length > 0) yield frame;
-    else connection.send(frame);
   }
 }
 

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tikvConfig } from "../../subjects/tikv/embedded.ts";
 
 const MAIN = join(import.meta.dirname, "../../subjects/tikv/stand-in/tikv-main.ts");
 
@@ -99,9 +100,13 @@ export async function tikvProcesses(options: {
   readonly count: number;
   readonly pd: string;
   readonly timeFactor: number;
+  /** TOML; the embedded cluster's when nothing is said. */
+  readonly config?: string;
   readonly env?: (name: string) => Readonly<Record<string, string>>;
 }): Promise<{ readonly all: readonly TikvProcess[]; readonly folder: string } & AsyncDisposable> {
   const folder = await mkdtemp(join(tmpdir(), "tikv-"));
+  const config = join(folder, "tikv.toml");
+  await writeFile(config, options.config ?? tikvConfig);
   const ports = await freePorts(options.count * 2);
   const all = Array.from({ length: options.count }, (_, at) => {
     const name = `tikv${at}`;
@@ -110,6 +115,7 @@ export async function tikvProcesses(options: {
       addr: address,
       "status-addr": statusAddress,
       "data-dir": join(folder, name),
+      config,
       pd: options.pd,
     };
     const env = { NODE_NAME: name, TIME_FACTOR: String(options.timeFactor), ...options.env?.(name) };

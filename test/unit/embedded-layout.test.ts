@@ -41,6 +41,7 @@ describe("the embedded cluster's layout", () => {
       "--status-addr=127.0.0.1:21008",
       "--advertise-status-addr=127.0.0.1:21008",
       "--data-dir=data",
+      "--config=tikv.toml",
       "--pd-endpoints=127.0.0.1:21001,127.0.0.1:21003,127.0.0.1:21005",
     ]);
   });

@@ -13,29 +13,57 @@ export interface NodeLog {
   fatal(caller: string, message: string, fields?: NodeLogFields): void;
 }
 
+/** A log whose level somebody changes while it is in use. */
+export interface AdjustableNodeLog extends NodeLog {
+  setLevel(level: NodeLogLevel): void;
+}
+
 export type NodeLogFields = Readonly<Record<string, string | number | boolean>>;
 
 /**
  * TiDB's unified log format: `[2026/01/02 03:04:05.678 +00:00] [WARN] [raft.rs:1743] ["message"] [key=value]`, with
- * `[thread_id=1]` at the end where TiKV writes it. @param write gets whole lines.
+ * `[thread_id=1]` at the end where TiKV writes it; or the same as one JSON object a line. @param write gets whole lines.
  */
 export function nodeLog(options: {
   readonly clock: Clock;
   readonly write: (line: string) => void;
   readonly level?: NodeLogLevel;
   readonly threadId?: number;
-}): NodeLog {
-  const { clock, write, level = "INFO", threadId } = options;
-  const least = LEVELS.indexOf(level);
+  readonly json?: boolean;
+}): AdjustableNodeLog {
+  const { clock, write, threadId } = options;
+  const line = options.json === true ? jsonLine : textLine;
+  let least = LEVELS.indexOf(options.level ?? "INFO");
   const at =
     (own: NodeLogLevel) =>
     (caller: string, message: string, fields: NodeLogFields = {}): void => {
       if (LEVELS.indexOf(own) < least) return;
       const all = threadId === undefined ? fields : { ...fields, thread_id: threadId };
-      const pairs = Object.entries(all).map(([key, value]) => ` [${quoted(key)}=${quoted(String(value))}]`);
-      write(`[${timeText(clock.now())}] [${own}] [${caller}] [${quoted(message)}]${pairs.join("")}\n`);
+      write(line(timeText(clock.now()), own, caller, message, all));
     };
-  return { debug: at("DEBUG"), info: at("INFO"), warn: at("WARN"), error: at("ERROR"), fatal: at("FATAL") };
+  return {
+    debug: at("DEBUG"),
+    info: at("INFO"),
+    warn: at("WARN"),
+    error: at("ERROR"),
+    fatal: at("FATAL"),
+    setLevel: (level) => (least = LEVELS.indexOf(level)),
+  };
+}
+
+/** A level as flags and configuration name it (`trace`, `warning`, `critical` ...). Null when it is none. */
+export function namedLevel(name: string): NodeLogLevel | null {
+  const levels: Readonly<Record<string, NodeLogLevel>> = {
+    trace: "DEBUG",
+    debug: "DEBUG",
+    info: "INFO",
+    warn: "WARN",
+    warning: "WARN",
+    error: "ERROR",
+    critical: "FATAL",
+    fatal: "FATAL",
+  };
+  return levels[name.toLowerCase()] ?? null;
 }
 
 /** For parts that know only `Log`: its events become messages of one caller. */
@@ -61,6 +89,17 @@ export function logOfNode(log: NodeLog, caller: string): Log {
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
+
+type Line = (time: string, level: NodeLogLevel, caller: string, message: string, fields: NodeLogFields) => string;
+
+const textLine: Line = (time, level, caller, message, fields) => {
+  const pairs = Object.entries(fields).map(([key, value]) => ` [${quoted(key)}=${quoted(String(value))}]`);
+  return `[${time}] [${level}] [${caller}] [${quoted(message)}]${pairs.join("")}\n`;
+};
+
+/** tikv/tikv:components/tikv_util/src/logger/mod.rs, `json_format` */
+const jsonLine: Line = (time, level, caller, message, fields) =>
+  `${JSON.stringify({ time, level, caller, message, ...fields })}\n`;
 
 /** Quoted as JSON where the format asks for it: spaces, quotes, `=`, brackets, control characters, nothing at all. */
 function quoted(text: string): string {

@@ -4,21 +4,36 @@ import { seededRandom } from "../../../harness/base/random.ts";
 import { parseAddress } from "../../common/link/dial.ts";
 import { openLinkRules } from "../../common/link/link-rules.ts";
 import { exitWithParent } from "../../common/parent-watch.ts";
-import { logOfNode, nodeLog, type NodeLog, type NodeLogLevel } from "./node-log.ts";
+import { logFile } from "./log-file.ts";
+import { logOfNode, namedLevel, nodeLog, type AdjustableNodeLog, type NodeLog } from "./node-log.ts";
+import { ConfigController } from "./tikv/config/controller.ts";
+import { itemAt } from "./tikv/config/tree.ts";
 import { DataDir } from "./tikv/data-dir.ts";
-import { readSettings, type TikvSettings } from "./tikv/settings.ts";
+import { lastConfigFile } from "./tikv/last-config.ts";
+import { saidOnly } from "./tikv/said-only.ts";
+import { checkStart } from "./tikv/start-check.ts";
+import { ConfigPanic, readSettings, type TikvSettings } from "./tikv/settings.ts";
 import { GIT_HASH, TikvNode, VERSION } from "./tikv/tikv-node.ts";
 
 const clock = systemClock;
 const startedAt = clock.now();
 
+/** As a Rust program ends that panics before it has a log. */
+function panicEarly(message: string): never {
+  process.stderr.write(
+    `thread 'main' panicked at cmd/tikv-server/src/main.rs:217:17:\n${message}\nnote: run with \`RUST_BACKTRACE=1\` environment variable to display a backtrace\n`,
+  );
+  process.exit(101);
+}
+
 function settingsOrExit(): TikvSettings {
   try {
     return readSettings(process.argv.slice(2));
   } catch (error) {
-    process.stderr.write(`${errorText(error)}\n`);
-    // A bad flag is refused by the command line's parser, a bad file panics before there is a log.
-    process.exit(error instanceof ConfigError && error.message.startsWith("error:") ? 2 : 101);
+    if (error instanceof ConfigPanic) panicEarly(error.message);
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
   }
 }
 
@@ -33,21 +48,40 @@ function backtrace(error: unknown): string {
   return frames.map((frame, at) => `${at}: ${/at (?:async )?([^\s(/:]+)/.exec(frame)?.[1] ?? "<unknown>"}`).join("\n");
 }
 
+/** To the file that the configuration names, else to stderr. */
+function openLog({ config }: TikvSettings): AdjustableNodeLog {
+  const path = String(itemAt(config, "log.file.filename"));
+  const maxBytes = Number(itemAt(config, "log.file.max-size")) * 2 ** 20;
+  const maxBackups = Number(itemAt(config, "log.file.max-backups"));
+  return nodeLog({
+    clock,
+    write: path === "" ? (line) => process.stderr.write(line) : logFile({ path, maxBytes, maxBackups, clock }),
+    level: namedLevel(String(itemAt(config, "log.level"))) ?? "INFO",
+    threadId: 1,
+    json: itemAt(config, "log.format") === "json",
+  });
+}
+
 async function main(): Promise<void> {
   exitWithParent();
   const settings = settingsOrExit();
-  if (settings.only === "version") return void process.stdout.write(`TiKV\nRelease Version:   ${VERSION}\n`);
-  if (settings.only === "config-check") return void process.stdout.write("config check successful\n");
+  if (settings.only !== null) {
+    const { text, code } = saidOnly(settings, VERSION, GIT_HASH);
+    (code === 0 ? process.stdout : process.stderr).write(text);
+    return void (process.exitCode = code);
+  }
   process.title = "tikv-server";
-  const level = settings.logLevel.toUpperCase() as NodeLogLevel;
-  const log = nodeLog({ clock, write: (line) => process.stderr.write(line), level, threadId: 1 });
+  const log = openLog(settings);
   const panic = (error: unknown): never =>
-    fatal(log, errorText(error), { backtrace: backtrace(error), thread_name: "main" });
+    fatal(log, errorText(error), { backtrace: backtrace(error), location: "<unknown>", thread_name: "main" });
   process.on("uncaughtException", panic);
   process.on("unhandledRejection", panic);
   log.info("lib.rs:92", "Welcome to TiKV");
   log.info("lib.rs:97", `Release Version:   ${VERSION}`);
+  log.info("lib.rs:97", "Edition:           Community");
   log.info("lib.rs:97", `Git Commit Hash:   ${GIT_HASH}`);
+  const refused = checkStart(settings, log);
+  if (refused !== null) fatal(log, refused);
 
   const interrupted = new AbortController();
   const terminated = new Promise<string>((resolve) => {
@@ -61,9 +95,14 @@ async function main(): Promise<void> {
   try {
     using dataDir = new DataDir(settings.dataDir);
     using rules = openLinkRules(process.env, { self: name, clock, log: logOfNode(log, "net.rs:60") });
+    const config = new ConfigController(settings.config, settings.configFile ?? lastConfigFile(settings.dataDir));
+    config.onChange((changed) => {
+      if (changed.includes("log.level")) log.setLevel(namedLevel(config.text("log.level")) ?? "INFO");
+    });
     const node = await TikvNode.start(
       {
         settings,
+        config,
         name,
         dataDir,
         rules,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MetricRegistry } from "../../../subjects/common/metrics/registry.ts";
 import { nodeLog } from "../../../subjects/tikv/stand-in/node-log.ts";
-import { bytesOf } from "../../../subjects/tikv/stand-in/tikv/flags.ts";
+import { sizeBytes } from "../../../subjects/tikv/stand-in/tikv/config/readable.ts";
 import { readSettings } from "../../../subjects/tikv/stand-in/tikv/settings.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
@@ -26,7 +26,7 @@ describe("the command line", () => {
     ["512MiB", 512 * 2 ** 20],
     ["0", 0],
     ["1.5K", 1536],
-  ])("reads %s", (text, bytes) => expect(bytesOf(text)).toBe(bytes));
+  ])("reads %s", (text, bytes) => expect(sizeBytes(text)).toBe(bytes));
 });
 
 describe("a log line", () => {

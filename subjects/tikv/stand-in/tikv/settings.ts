@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
-import { parse as parseToml } from "smol-toml";
-import { z } from "zod";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { ConfigError, errorText } from "../../../../harness/base/errors.ts";
-import { bytesOf, parseFlags, type TikvFlags } from "./flags.ts";
+import { DEFAULTS } from "./config/defaults.ts";
+import { sizeBytes, sizeText } from "./config/readable.ts";
+import { isTable, itemAt, mergedConfig, parseConfig, withItem, type ConfigTree } from "./config/tree.ts";
+import { parseFlags, type TikvFlags } from "./flags.ts";
+import { memoryLimitBytes } from "./machine.ts";
 
 export interface TikvSettings {
   readonly addr: string;
@@ -15,98 +19,106 @@ export interface TikvSettings {
   readonly labels: Readonly<Record<string, string>>;
   /** Bytes; 0 = what the disk has. */
   readonly capacityBytes: number;
-  readonly logLevel: string;
-  /** Check and leave. */
+  /** Bytes to keep free; 0 = the disk is not watched. */
+  readonly reserveBytes: number;
+  /** Say it and leave. */
   readonly only: TikvFlags["only"];
-  /** What `/config` shows. */
-  readonly shown: Readonly<Record<string, unknown>>;
+  /** Everything, as `GET /config` shows it at first. */
+  readonly config: ConfigTree;
+  /** Null = none was given. */
+  readonly configFile: string | null;
+  /** Keys of the file that are none; ignored without a word, but for `--config-check`. */
+  readonly unknownKeys: readonly string[];
 }
 
-/** Only what is acted on; unknown keys are ignored without a word, as the real one does. */
-const fileSchema = z.object({
-  "log-level": z.string().optional(),
-  log: z.object({ level: z.string().optional() }).optional(),
-  server: z
-    .object({
-      addr: z.string().optional(),
-      "advertise-addr": z.string().optional(),
-      "status-addr": z.string().optional(),
-      "advertise-status-addr": z.string().optional(),
-      labels: z.record(z.string(), z.string()).optional(),
-    })
-    .optional(),
-  storage: z.object({ "data-dir": z.string().optional() }).optional(),
-  pd: z.object({ endpoints: z.array(z.string()).optional() }).optional(),
-  raftstore: z.object({ capacity: z.union([z.string(), z.number()]).optional() }).optional(),
-});
+/** The configuration file cannot be used at all: the program panics before there is a log. */
+export class ConfigPanic extends ConfigError {}
 
-/** Flags over configuration file over defaults. @throws ConfigError naming flag or file. */
+/** Flags over configuration file over defaults. @throws ConfigError as `parseFlags`; ConfigPanic naming the file */
 export function readSettings(argv: readonly string[]): TikvSettings {
   const flags = parseFlags(argv);
-  const raw = flags.configFile === null ? {} : readToml(flags.configFile);
-  const checked = fileSchema.safeParse(raw);
-  if (!checked.success)
-    throw new ConfigError(`invalid configuration file ${flags.configFile}: ${z.prettifyError(checked.error)}`);
-  const { server, storage, pd, raftstore, log, "log-level": oldLevel } = checked.data;
-  const addr = flags.addr ?? server?.addr ?? "127.0.0.1:20160";
-  const statusAddr = flags.statusAddr ?? server?.["status-addr"] ?? "127.0.0.1:20180";
-  const settings = {
-    addr,
-    advertiseAddr: flags.advertiseAddr ?? server?.["advertise-addr"] ?? addr,
-    statusAddr,
-    advertiseStatusAddr: flags.advertiseStatusAddr ?? server?.["advertise-status-addr"] ?? statusAddr,
-    dataDir: flags.dataDir ?? storage?.["data-dir"] ?? "./",
-    pdEndpoints: flags.pdEndpoints ?? pd?.endpoints ?? ["127.0.0.1:2379"],
-    labels: flags.labels ?? server?.labels ?? {},
-    capacityBytes: flags.capacityBytes ?? bytesOf(String(raftstore?.capacity ?? "0")),
-    logLevel: flags.logLevel ?? log?.level ?? oldLevel ?? "info",
+  const file = flags.configFile === null ? { tree: {}, unknown: [] } : readFile(flags.configFile);
+  const config = filledIn(withFlags(mergedConfig(DEFAULTS, withOldNames(file.tree)), flags));
+  const text = (path: string): string => String(itemAt(config, path) ?? "");
+  const labels = itemAt(config, "server.labels");
+  return {
+    addr: text("server.addr"),
+    advertiseAddr: text("server.advertise-addr"),
+    statusAddr: text("server.status-addr"),
+    advertiseStatusAddr: text("server.advertise-status-addr"),
+    dataDir: text("storage.data-dir"),
+    pdEndpoints: (itemAt(config, "pd.endpoints") as readonly unknown[]).map(String),
+    labels: Object.fromEntries(
+      Object.entries(isTable(labels) ? labels : {}).map(([key, value]) => [key, String(value)]),
+    ),
+    capacityBytes: sizeBytes(text("raftstore.capacity")) ?? 0,
+    reserveBytes: sizeBytes(text("storage.reserve-space")) ?? 0,
     only: flags.only,
+    config,
+    configFile: flags.configFile,
+    unknownKeys: file.unknown,
   };
-  return { ...settings, shown: merged(defaults(settings), raw) };
 }
 
-function readToml(path: string): Record<string, unknown> {
+function readFile(path: string): ReturnType<typeof parseConfig> {
   try {
-    return parseToml(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new ConfigError(`invalid auto generated configuration file ${path}, err ${errorText(error)}`);
+    return parseConfig(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new ConfigPanic(`invalid auto generated configuration file ${path}, err ${errorText(cause)}`, { cause });
   }
 }
 
-function defaults(settings: Omit<TikvSettings, "shown">): Record<string, unknown> {
-  return {
-    log: { level: settings.logLevel, format: "text" },
-    server: {
-      addr: settings.addr,
-      "advertise-addr": settings.advertiseAddr,
-      "status-addr": settings.statusAddr,
-      "advertise-status-addr": settings.advertiseStatusAddr,
-      labels: settings.labels,
-    },
-    storage: { "data-dir": settings.dataDir, "api-version": 1 },
-    pd: { endpoints: settings.pdEndpoints, "retry-interval": "300ms" },
-    raftstore: {
-      capacity: `${settings.capacityBytes}B`,
-      "raft-base-tick-interval": "1s",
-      "raft-heartbeat-ticks": 2,
-      "raft-election-timeout-ticks": 10,
-      "pd-heartbeat-tick-interval": "1m",
-      "pd-store-heartbeat-tick-interval": "10s",
-      "max-peer-down-duration": "10m",
-      prevote: true,
-    },
-  };
-}
+const OLD_NAMES: Readonly<Record<string, string>> = {
+  "log-level": "log.level",
+  "log-file": "log.file.filename",
+  "log-format": "log.format",
+};
 
-function merged(base: Record<string, unknown>, over: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const result = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const below = result[key];
-    result[key] = isTable(below) && isTable(value) ? merged(below, value) : value;
+function withOldNames(tree: ConfigTree): ConfigTree {
+  let result = tree;
+  for (const [old, path] of Object.entries(OLD_NAMES)) {
+    if (result[old] !== undefined && itemAt(result, path) === undefined) result = withItem(result, path, result[old]);
+    result = Object.fromEntries(Object.entries(result).filter(([key]) => key !== old));
   }
   return result;
 }
 
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function withFlags(tree: ConfigTree, flags: TikvFlags): ConfigTree {
+  const said: readonly (readonly [path: string, value: unknown])[] = [
+    ["log.level", flags.logLevel === "warning" ? "warn" : flags.logLevel],
+    ["log.file.filename", flags.logFile],
+    ["server.addr", flags.addr],
+    ["server.advertise-addr", flags.advertiseAddr],
+    ["server.status-addr", flags.statusAddr],
+    ["server.advertise-status-addr", flags.advertiseStatusAddr],
+    ["server.labels", flags.labels],
+    ["storage.data-dir", flags.dataDir],
+    ["pd.endpoints", flags.pdEndpoints],
+    ["raftstore.capacity", flags.capacity],
+  ];
+  return said.reduce((all, [path, value]) => (value === null ? all : withItem(all, path, value)), tree);
+}
+
+/** What follows from other items and from the machine (tikv/tikv:src/config/mod.rs, `validate`). */
+function filledIn(tree: ConfigTree): ConfigTree {
+  const text = (path: string): string => String(itemAt(tree, path) ?? "");
+  const memory = memoryLimitBytes();
+  const cores = availableParallelism();
+  const derived: readonly (readonly [path: string, unset: unknown, value: unknown])[] = [
+    ["server.advertise-addr", "", text("server.addr")],
+    ["server.advertise-status-addr", "", text("server.status-addr")],
+    ["raftstore.raftdb-path", "", join(text("storage.data-dir"), "raft")],
+    ["raft-engine.dir", "", join(text("storage.data-dir"), "raft-engine")],
+    ["memory-usage-limit", "0KiB", sizeText(Math.floor(memory * 0.75))],
+    ["storage.block-cache.capacity", "0KiB", sizeText(Math.floor(memory * 0.45))],
+    [
+      "readpool.unified.max-thread-count",
+      DEFAULTS.readpool.unified["max-thread-count"],
+      Math.max(4, Math.floor(cores * 0.8)),
+    ],
+  ];
+  return derived.reduce(
+    (all, [path, unset, value]) => (itemAt(tree, path) === unset ? withItem(all, path, value) : all),
+    tree,
+  );
 }

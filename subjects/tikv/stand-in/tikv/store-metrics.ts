@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { EpochMs } from "../../../../harness/base/clock.ts";
 import { addProcessMetrics } from "../../../common/metrics/process-metrics.ts";
 import type { DiskSizes } from "./disk-usage.ts";
+import { memoryLimitBytes } from "./machine.ts";
 import type { RaftTransport } from "./raft-transport.ts";
 import type { Store } from "./store.ts";
 import { addThreadMetrics } from "./thread-metrics.ts";
@@ -46,7 +47,7 @@ export function watchStore({ registry, schedulerLoad }: TikvMetrics, from: Store
     engine.set({ db: "kv", type: "default" }, bytes);
     engine.set({ db: "raft", type: "default" }, raftBytes);
     memory.set({}, process.memoryUsage.rss());
-    quota.set({}, process.constrainedMemory() || process.availableMemory());
+    quota.set({}, memoryLimitBytes());
     cores.set({}, availableParallelism());
     contexts.set({}, schedulerLoad.requests);
     writing.set({}, schedulerLoad.bytes);

@@ -18,6 +18,7 @@ import { PdWorker } from "./pd-worker.ts";
 import { decodeFrame } from "./raft-frame.ts";
 import { RaftTransport } from "./raft-transport.ts";
 import { RawApi } from "./raw-api.ts";
+import type { ConfigController } from "./config/controller.ts";
 import type { TikvSettings } from "./settings.ts";
 import { splitRegion } from "./split-region.ts";
 import { statusListener } from "./status-server.ts";
@@ -31,6 +32,7 @@ export const GIT_HASH = "9db56f31b7c5c1bbd5bd4ae1ff1ea0d1c4a97df2";
 
 export interface TikvNodeOptions {
   readonly settings: TikvSettings;
+  readonly config: ConfigController;
   readonly name: string;
   readonly dataDir: DataDir;
   readonly rules: LinkRules;
@@ -132,7 +134,7 @@ export class TikvNode {
     void this.#tick();
     log.info("server.rs:360", "TiKV is ready to serve");
     if (settings.statusAddr === "") return;
-    const http = statusListener({ registry: metrics.registry, store, config: settings.shown });
+    const http = statusListener({ registry: metrics.registry, store, config: this.#options.config.current });
     const status = { ...parseAddress(settings.statusAddr), rules, log: logOfNode(log, "mod.rs:300"), http };
     servers.push(await listenOnePort(status));
     log.info("mod.rs:310", "status server listening", { addr: settings.statusAddr });
@@ -153,14 +155,16 @@ export class TikvNode {
   }
 
   #startWorker(): PdWorker {
-    const { clock, log, timeFactor, startedAt } = this.#options;
-    const { session, store, metrics, disk } = this.#parts;
+    const { clock, random, log, timeFactor, startedAt } = this.#options;
+    const { session, store, metrics, disk, hasPast } = this.#parts;
     return new PdWorker({
       session,
       store,
       clock,
       log,
+      random: random.fork("pd"),
       timeFactor,
+      hasPast,
       heartbeatMessages: metrics.pdHeartbeats,
       stats: () => {
         const { capacity, available, used } = disk();
@@ -200,6 +204,8 @@ interface Parts {
   /** Set once the store may talk about itself. */
   readonly worker: { current: PdWorker | null };
   disk(): DiskSizes;
+  /** Its folder held a log when it started. */
+  readonly hasPast: boolean;
 }
 
 async function assemble(
@@ -249,7 +255,7 @@ async function assemble(
   });
   const pendingHeartbeats = (): number => worker.current?.pending ?? 0;
   watchStore(metrics, { store, transport, pendingHeartbeats, disk }, startedAt);
-  return { session, metrics, storage, store, transport, servers: [], worker, disk };
+  return { session, metrics, storage, store, transport, servers: [], worker, disk, hasPast: found.size > 0 };
 }
 
 /** The same storage; how long each write with its fsync took is observed. */

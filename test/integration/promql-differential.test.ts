@@ -10,6 +10,7 @@ import { seededRandom } from "../../harness/base/random.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { prometheusApi } from "../../subjects/common/prometheus/api.ts";
 import { Storage } from "../../subjects/common/prometheus/storage.ts";
+import { queryOptions } from "../support/prometheus-series.ts";
 import { parseExposition } from "../../subjects/common/prometheus/text-format.ts";
 
 /** `tikv-facts.md` §4, "Own PromQL": what operators and our own invariants ask. */
@@ -243,7 +244,15 @@ function ourApi(text: string): ReturnType<typeof prometheusApi> {
     const [sample] = parseExposition(line.replace(/ (\d+)$/, " $1000")).samples;
     if (sample?.timestampMs != null) storage.append(sample.labels, sample.timestampMs, sample.value);
   }
-  return prometheusApi({ clock: systemClock, storage, scrapers: [], groups: [], version: "3.5.0", metrics: () => "" });
+  return prometheusApi({
+    clock: systemClock,
+    storage,
+    scrapers: [],
+    groups: [],
+    query: queryOptions,
+    version: "3.5.0",
+    metrics: () => "",
+  });
 }
 
 /** Fifteen minutes of a cluster with counters that are reset, gaps, a dead store and a PD leader change. */

@@ -1,5 +1,15 @@
+import type { QueryOptions } from "../../subjects/common/prometheus/query.ts";
 import { Storage } from "../../subjects/common/prometheus/storage.ts";
 import { parseExposition } from "../../subjects/common/prometheus/text-format.ts";
+
+/** Prometheus' own defaults; time stands still. */
+export const queryOptions: QueryOptions = {
+  lookbackMs: 300_000,
+  subqueryStepMs: 60_000,
+  maxSamples: 50_000_000,
+  timeoutMs: 120_000,
+  monotonic: () => 0,
+};
 
 /**
  * Storage with samples every `stepMs` from time 0, in the notation of Prometheus' own tests: one series a line, then

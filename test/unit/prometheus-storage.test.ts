@@ -5,13 +5,14 @@ import { formatDuration, parseDuration } from "../../subjects/common/prometheus/
 import { readFlags } from "../../subjects/common/prometheus/flags.ts";
 import type { HttpAnswer, HttpGet } from "../../subjects/common/prometheus/http-get.ts";
 import { matcher } from "../../subjects/common/prometheus/matcher.ts";
-import { formatValue } from "../../subjects/common/prometheus/promql/value.ts";
+import { formatFixed } from "../../subjects/common/prometheus/go-format.ts";
 import { Scraper } from "../../subjects/common/prometheus/scraper.ts";
 import { Series } from "../../subjects/common/prometheus/series.ts";
 import { Storage } from "../../subjects/common/prometheus/storage.ts";
 import { parseExposition } from "../../subjects/common/prometheus/text-format.ts";
-import { queryInstant } from "../../subjects/common/prometheus/query.ts";
+import { queryInstantNow } from "../../subjects/common/prometheus/query.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { queryOptions } from "../support/prometheus-series.ts";
 
 describe("text format", () => {
   test("names, labels with escapes, values of every kind, timestamps, metadata", () => {
@@ -72,12 +73,12 @@ describe("durations and numbers", () => {
     [-Infinity, "-Inf"],
     [NaN, "NaN"],
     [-1.25e22, "-12500000000000000000000"],
-  ])("%s is written without an exponent", (value, text) => expect(formatValue(value)).toBe(text));
+  ])("%s is written without an exponent", (value, text) => expect(formatFixed(value)).toBe(text));
 });
 
 describe("series", () => {
   const sample = fc.record({ gapMs: fc.integer({ min: 1, max: 50 }), stale: fc.boolean(), value: fc.integer() });
-  test("range, latest and dropping agree with a plain list", () => {
+  test("ranges and dropping agree with a plain list", () => {
     fc.assert(
       fc.property(
         fc.array(sample, { maxLength: 200 }),
@@ -99,12 +100,11 @@ describe("series", () => {
           });
           const [from, to] = [Math.min(a, b), Math.max(a, b)];
           const inRange = list.filter((kept) => kept.timeMs > from && kept.timeMs <= to);
-          const live = inRange.filter((kept) => !kept.stale);
-          expect([...series.range(from, to).times]).toEqual(live.map((kept) => kept.timeMs));
-          expect([...series.range(from, to).values]).toEqual(live.map((kept) => kept.value));
-          const last = inRange.at(-1);
-          const expected = last === undefined || last.stale ? null : { timeMs: last.timeMs, value: last.value };
-          expect(series.latest(from, to)).toEqual(expected);
+          const { times, values, stale } = series.between(from, to);
+          expect([...times]).toEqual(inRange.map((kept) => kept.timeMs));
+          expect([...values]).toEqual(inRange.map((kept) => kept.value));
+          expect([...(stale ?? times.map(() => 0))]).toEqual(inRange.map((kept) => Number(kept.stale)));
+          expect(series.existsWithin(from + 1, to)).toBe(inRange.some((kept) => !kept.stale));
           expect(series.sampleCount).toBe(list.length);
         },
       ),
@@ -210,7 +210,7 @@ describe("scraping", () => {
     const get: HttpGet = (_url, _headers, signal) => answer(signal);
     const scraper = new Scraper(target, { clock, storage, get, phase: 0 });
     const ask = (query: string) => {
-      const value = queryInstant(storage, query, clock.now());
+      const value = queryInstantNow(storage, query, clock.now(), queryOptions);
       return value.type === "vector" ? value.samples : [];
     };
     return { clock, scraper, ask };

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { showLabels } from "../../subjects/common/prometheus/labels.ts";
-import { queryInstant, queryRange } from "../../subjects/common/prometheus/query.ts";
+import { queryInstantNow, queryRange } from "../../subjects/common/prometheus/query.ts";
 import type { Storage } from "../../subjects/common/prometheus/storage.ts";
-import { seriesStorage } from "../support/prometheus-series.ts";
+import { queryOptions, seriesStorage } from "../support/prometheus-series.ts";
 
 /** Answers as text: `{a="b"} 1` a line, sorted unless `keepOrder`. */
 function ask(storage: Storage, query: string, atMs: number, keepOrder = false): string[] {
-  const value = queryInstant(storage, query, atMs);
+  const value = queryInstantNow(storage, query, atMs, queryOptions);
   switch (value.type) {
     case "scalar":
     case "string":
@@ -277,7 +277,7 @@ describe("refused by name and place", () => {
     ["", "no expression found in input"],
     ["a{", "1:3: parse error: unexpected end of input"],
     ["a\n  + * b", "2:5: parse error"],
-    ["sum(a", "unexpected end of input"],
+    ["sum(a", "1:6: parse error: unclosed left parenthesis"],
     ["nosuch(a)", 'unknown function with name "nosuch"'],
     ["rate(a)", 'expected type range vector in call to function "rate", got instant vector'],
     ["a[5m] + 1", "binary expression must contain only scalar and instant vector types"],
@@ -290,19 +290,19 @@ describe("refused by name and place", () => {
     ["rate(a[5m]) offset 1m", "offset modifier must be preceded by"],
     ["topk(a)", "wrong number of arguments for aggregate expression provided, expected 2, got 1"],
     ["clamp(a)", 'expected 3 argument(s) in call to "clamp", got 1'],
-    ["limitk(1, a)", "not implemented: aggregation limitk"],
-    ["hour()", "not implemented: function hour"],
+    ["limitk(1, a)", "limitk() is experimental and must be enabled"],
+    ["mad_over_time(a[5m])", 'function "mad_over_time" is not enabled'],
     ["b + on() a", "found duplicate series for the match group {}"],
     ["a + on() b", "many-to-one matching must be explicit"],
     ['label_replace(a, "x", "same", "x", ".*")', "vector cannot contain metrics with the same labelset"],
   ])("%s", (query, message) => {
-    expect(() => queryInstant(storage, query, 0)).toThrow(message);
+    expect(() => queryInstantNow(storage, query, 0, queryOptions)).toThrow(message);
   });
 });
 
 describe("range queries", () => {
   const storage = seriesStorage(10 * S, 'x{i="1"} 0+1x5\nx{i="2"} _ 5 stale');
-  const limits = { timeoutMs: 1_000, monotonic: () => 0 };
+  const limits = queryOptions;
   const range = { startMs: 0, endMs: 30 * S, stepMs: 10 * S };
 
   test("one point per step where there is a value", async () => {
@@ -337,7 +337,7 @@ describe("range queries", () => {
     await expect(queryRange(storage, "x", { ...range, endMs: -1 }, limits)).rejects.toThrow("must not be before");
     await expect(queryRange(storage, "x", { ...range, stepMs: 1 }, limits)).rejects.toThrow("11,000 points");
     let now = 0;
-    const slow = { timeoutMs: 1_000, monotonic: () => (now += 600) };
+    const slow = { ...queryOptions, timeoutMs: 1_000, monotonic: () => (now += 600) };
     await expect(queryRange(storage, "x", range, slow)).rejects.toThrow("timed out");
   });
 });

@@ -2,23 +2,28 @@ import { isoTime } from "../../../harness/base/clock.ts";
 import { formatDuration } from "./duration.ts";
 import type { RangeResult } from "./query.ts";
 import type { TargetStatus } from "./scraper.ts";
-import { formatValue, type Value } from "./promql/value.ts";
+import type { Value } from "./promql/value.ts";
+import { formatSample } from "./go-format.ts";
+import { sortedLabels } from "./labels.ts";
 
 /** The `data` of `/api/v1/query`. */
 export function instantData(value: Value, atMs: number): object {
-  const point = (timeMs: number, sample: number) => [timeMs / 1_000, formatValue(sample)];
+  const point = (timeMs: number, sample: number) => [timeMs / 1_000, formatSample(sample)];
   switch (value.type) {
     case "scalar":
       return { resultType: "scalar", result: point(atMs, value.value) };
     case "string":
       return { resultType: "string", result: [atMs / 1_000, value.value] };
     case "vector": {
-      const result = value.samples.map(({ labels, value: sample }) => ({ metric: labels, value: point(atMs, sample) }));
+      const result = value.samples.map(({ labels, value: sample }) => ({
+        metric: sortedLabels(labels),
+        value: point(atMs, sample),
+      }));
       return { resultType: "vector", result };
     }
     case "matrix": {
       const result = value.series.map(({ labels, times, values }) => ({
-        metric: labels,
+        metric: sortedLabels(labels),
         values: Array.from(times, (timeMs, index) => point(timeMs, values[index] as number)),
       }));
       return { resultType: "matrix", result };
@@ -29,8 +34,8 @@ export function instantData(value: Value, atMs: number): object {
 /** The `data` of `/api/v1/query_range`. */
 export function rangeData(results: readonly RangeResult[]): object {
   const result = results.map(({ labels, points }) => ({
-    metric: labels,
-    values: points.map(([timeMs, value]) => [timeMs / 1_000, formatValue(value)]),
+    metric: sortedLabels(labels),
+    values: points.map(([timeMs, value]) => [timeMs / 1_000, formatSample(value)]),
   }));
   return { resultType: "matrix", result };
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../../harness/base/clock.ts";
 import { instantData, rangeData, targetsData } from "./api-json.ts";
 import { parseDuration } from "./duration.ts";
 import { labelKey } from "./labels.ts";
-import { queryInstant, queryRange } from "./query.ts";
+import { queryInstant, queryRange, type QueryOptions } from "./query.ts";
 import type { RuleGroup } from "./rules/group.ts";
 import { alertsData, rulesData, rulesFilter } from "./rules/rules-json.ts";
 import type { Scraper } from "./scraper.ts";
@@ -18,13 +18,14 @@ export interface ApiDeps {
   readonly storage: Storage;
   readonly scrapers: readonly Scraper[];
   readonly groups: readonly RuleGroup[];
+  /** How queries are evaluated, and what they may cost. */
+  readonly query: QueryOptions;
   readonly version: string;
   /** The server's own `/metrics`. */
   metrics(): string;
 }
 
 const HTTP_STATUS = { bad_data: 400, execution: 422, timeout: 503, canceled: 499 } as const;
-const QUERY_TIMEOUT_MS = 120_000;
 /** Without an end of its own a metadata request looks at everything that is kept. */
 const FOREVER_MS = 8.64e15;
 
@@ -40,18 +41,14 @@ export function prometheusApi(deps: ApiDeps): Hono {
     c.text(deps.metrics(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
   );
 
-  both("/api/v1/query", (params) => {
+  both("/api/v1/query", async (params) => {
     const atMs = timeParam(params, "time") ?? deps.clock.now();
-    return instantData(
-      inQuery(() => queryInstant(deps.storage, queryParam(params), atMs)),
-      atMs,
-    );
+    return instantData(await inQuery(() => queryInstant(deps.storage, queryParam(params), atMs, deps.query)), atMs);
   });
   both("/api/v1/query_range", async (params) => {
     const [startMs, endMs] = [required(params, "start"), required(params, "end")];
     const stepMs = durationParam(params, "step");
-    const limits = { timeoutMs: QUERY_TIMEOUT_MS, monotonic: () => deps.clock.monotonic() };
-    return rangeData(await queryRange(deps.storage, queryParam(params), { startMs, endMs, stepMs }, limits));
+    return rangeData(await queryRange(deps.storage, queryParam(params), { startMs, endMs, stepMs }, deps.query));
   });
   both("/api/v1/series", (params) => {
     if (!params.has("match[]")) throw new QueryError("bad_data", "no match[] parameter provided");
@@ -120,9 +117,9 @@ function queryParam(params: URLSearchParams): string {
 }
 
 /** Faults of the query's text name the parameter, as in Prometheus. */
-function inQuery<T>(run: () => T): T {
+async function inQuery<T>(run: () => Promise<T>): Promise<T> {
   try {
-    return run();
+    return await run();
   } catch (error) {
     if (error instanceof QueryError && error.type === "bad_data" && !error.message.startsWith("invalid parameter"))
       throw new QueryError("bad_data", `invalid parameter "query": ${error.message}`);

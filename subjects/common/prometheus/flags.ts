@@ -6,6 +6,9 @@ export interface Flags {
   readonly listenAddress: string;
   readonly storagePath: string;
   readonly retentionMs: number;
+  readonly lookbackMs: number;
+  readonly queryTimeoutMs: number;
+  readonly maxQuerySamples: number;
 }
 
 /** Real Prometheus' flags that mean something here, with its defaults. */
@@ -14,6 +17,9 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   "web.listen-address": "0.0.0.0:9090",
   "storage.tsdb.path": "data/",
   "storage.tsdb.retention.time": "15d",
+  "query.lookback-delta": "5m",
+  "query.timeout": "2m",
+  "query.max-samples": "50000000",
 };
 
 /** `--name=value` or `--name value`. @throws ConfigError naming what is unknown or wrong. */
@@ -29,15 +35,21 @@ export function readFlags(argv: readonly string[]): Flags {
     values.set(name, value);
   }
   const of = (name: string) => values.get(name) ?? "";
-  const retentionMs = parseDuration(of("storage.tsdb.retention.time"));
-  if (retentionMs === null || retentionMs === 0)
-    throw new ConfigError(
-      `storage.tsdb.retention.time: not a valid duration string: "${of("storage.tsdb.retention.time")}"`,
-    );
+  const durationOf = (name: string): number => {
+    const ms = parseDuration(of(name));
+    if (ms === null || ms === 0) throw new ConfigError(`${name}: not a valid duration string: "${of(name)}"`);
+    return ms;
+  };
+  const maxQuerySamples = Number(of("query.max-samples"));
+  if (!Number.isInteger(maxQuerySamples) || maxQuerySamples <= 0)
+    throw new ConfigError(`query.max-samples: not a positive integer: "${of("query.max-samples")}"`);
   return {
     configFile: of("config.file"),
     listenAddress: of("web.listen-address"),
     storagePath: of("storage.tsdb.path"),
-    retentionMs,
+    retentionMs: durationOf("storage.tsdb.retention.time"),
+    lookbackMs: durationOf("query.lookback-delta"),
+    queryTimeoutMs: durationOf("query.timeout"),
+    maxQuerySamples,
   };
 }

@@ -13,7 +13,7 @@ import { readConfig } from "./config.ts";
 import { readFlags } from "./flags.ts";
 import { httpGet } from "./http-get.ts";
 import { Scraper } from "./scraper.ts";
-import { ruleSamples, queryInstant } from "./query.ts";
+import { queryInstantNow, ruleSamples, type QueryOptions } from "./query.ts";
 import { RuleGroup } from "./rules/group.ts";
 import { loadRules } from "./rules/load.ts";
 import { Storage } from "./storage.ts";
@@ -39,6 +39,13 @@ function start(argv: readonly string[]): void {
   );
   const stop = new AbortController();
   const { host, port } = addressOf(flags.listenAddress);
+  const query: QueryOptions = {
+    lookbackMs: flags.lookbackMs,
+    subqueryStepMs: config.evaluationIntervalMs,
+    maxSamples: flags.maxQuerySamples,
+    timeoutMs: flags.queryTimeoutMs,
+    monotonic: () => clock.monotonic(),
+  };
   const groups = specs.map(
     (spec) =>
       new RuleGroup(spec, {
@@ -48,10 +55,18 @@ function start(argv: readonly string[]): void {
         intervalMs: config.evaluationIntervalMs,
         externalLabels: config.externalLabels,
         externalUrl: `http://${host}:${port}`,
-        query: (text, atMs) => ruleSamples(queryInstant(storage, text, atMs)),
+        query: (text, atMs) => ruleSamples(queryInstantNow(storage, text, atMs, query)),
       }),
   );
-  const api = prometheusApi({ clock, storage, scrapers, groups, version: VERSION, metrics: ownMetrics(storage) });
+  const api = prometheusApi({
+    clock,
+    storage,
+    scrapers,
+    groups,
+    query,
+    version: VERSION,
+    metrics: ownMetrics(storage),
+  });
   const server = serve({ fetch: api.fetch, hostname: host, port }, () => {
     log.info("Server is ready to receive web requests.", { address: flags.listenAddress });
     for (const runner of [...scrapers, ...groups]) runner.run(stop.signal).catch(fail);

@@ -1,4 +1,4 @@
-import type { Labels } from "./labels.ts";
+import { labelValue, type Labels } from "./labels.ts";
 import { anchoredRegex } from "./regex.ts";
 
 export type MatchOp = "=" | "!=" | "=~" | "!~";
@@ -20,5 +20,5 @@ export function matcher(name: string, op: MatchOp, value: string): Matcher {
 
 /** A missing label has the empty value. */
 export function matches(labels: Labels, matchers: readonly Matcher[]): boolean {
-  return matchers.every((each) => each.test(labels[each.name] ?? ""));
+  return matchers.every((each) => each.test(labelValue(labels, each.name)));
 }

@@ -1,9 +1,10 @@
 import type { Labels } from "./labels.ts";
+import type { Samples, SourceSeries } from "./promql/source.ts";
 
 const INITIAL_CAPACITY = 32;
 
 /** Samples of one series, in order of time. A stale marker says: from here on it does not exist. */
-export class Series {
+export class Series implements SourceSeries {
   readonly labels: Labels;
   #times = new Float64Array(INITIAL_CAPACITY);
   #values = new Float64Array(INITIAL_CAPACITY);
@@ -43,27 +44,21 @@ export class Series {
     this.#start = this.#firstAfter(timeMs - 1);
   }
 
-  /** The newest sample in (from, to], unless it is a stale marker. */
-  latest(fromMs: number, toMs: number): { readonly timeMs: number; readonly value: number } | null {
-    const index = this.#firstAfter(toMs) - 1;
-    if (index < this.#start || this.#stale[index] === 1) return null;
-    const timeMs = this.#times[index] as number;
-    return timeMs > fromMs ? { timeMs, value: this.#values[index] as number } : null;
-  }
-
-  /** All samples in (from, to], without stale markers. */
-  range(fromMs: number, toMs: number): { readonly times: Float64Array; readonly values: Float64Array } {
+  /** Samples in (from, to], not copied. */
+  between(fromMs: number, toMs: number): Samples {
     const [low, high] = [this.#firstAfter(fromMs), this.#firstAfter(toMs)];
-    const times = this.#times.subarray(low, high);
-    const values = this.#values.subarray(low, high);
-    if (!this.#stale.subarray(low, high).includes(1)) return { times, values };
-    const kept = (_: number, index: number) => this.#stale[low + index] === 0;
-    return { times: times.filter(kept), values: values.filter(kept) };
+    const stale = this.#stale.subarray(low, high);
+    return {
+      times: this.#times.subarray(low, high),
+      values: this.#values.subarray(low, high),
+      stale: stale.includes(1) ? stale : null,
+    };
   }
 
   /** True when any sample, stale markers apart, lies within [from, to]. */
   existsWithin(fromMs: number, toMs: number): boolean {
-    return this.range(fromMs - 1, toMs).times.length > 0;
+    const { times, stale } = this.between(fromMs - 1, toMs);
+    return stale === null ? times.length > 0 : stale.includes(0);
   }
 
   #makeRoom(): void {

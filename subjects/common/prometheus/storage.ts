@@ -49,13 +49,13 @@ export class Storage {
     this.#series.get(key)?.append(timeMs, NaN, true);
   }
 
-  /** Series whose labels satisfy all matchers. */
+  /** Series whose labels satisfy all matchers, in the order of their labels. */
   select(matchers: readonly Matcher[]): Series[] {
     const name = matchers.find((matcher) => matcher.name === NAME && matcher.op === "=");
     const candidates = name === undefined ? this.#series.values() : (this.#byName.get(name.value) ?? []);
     const found: Series[] = [];
     for (const series of candidates) if (matches(series.labels, matchers)) found.push(series);
-    return found;
+    return found.sort((a, b) => (labelKey(a.labels) < labelKey(b.labels) ? -1 : 1));
   }
 
   /** Drops what is older than the retention, or more if memory's bound asks for it. */

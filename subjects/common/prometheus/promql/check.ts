@@ -20,6 +20,29 @@ export function checkTypes(expr: Expr, text: string): ValueType {
   return new Check(text).type(expr);
 }
 
+/** What an expression gives, when it was checked before. */
+export function typeOf(expr: Expr): ValueType {
+  switch (expr.kind) {
+    case "number":
+      return "scalar";
+    case "string":
+      return "string";
+    case "paren":
+    case "unary":
+      return typeOf(expr.expr);
+    case "matrix":
+    case "subquery":
+      return "matrix";
+    case "call":
+      return (signatures.get(expr.name) as Signature).returns;
+    case "binary":
+      return typeOf(expr.left) === "scalar" && typeOf(expr.right) === "scalar" ? "scalar" : "vector";
+    case "selector":
+    case "aggregate":
+      return "vector";
+  }
+}
+
 class Check {
   readonly #text: string;
 

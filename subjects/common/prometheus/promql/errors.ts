@@ -23,8 +23,3 @@ export function parseError(text: string, { start }: Position, what: string): Que
   const where = text === "" ? "unknown position" : `${before.length}:${column}`;
   return new QueryError("bad_data", `${where}: parse error: ${what}`);
 }
-
-/** Part of the language, but not of this implementation. */
-export function notImplemented(what: string): QueryError {
-  return new QueryError("execution", `not implemented: ${what}`);
-}

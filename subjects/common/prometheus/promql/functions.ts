@@ -1,257 +1,199 @@
-import { anchoredRegex, type AnchoredRegex } from "../regex.ts";
-import { labelKey, NAME, type Labels } from "../labels.ts";
-import type { Expr, ValueType } from "./ast.ts";
-import { QueryError } from "./errors.ts";
-import { histogramQuantile } from "./histogram.ts";
-import { linearRegression, quantileOverTime, rangeFunctions } from "./range-functions.ts";
-import { withoutName, type InstantSample, type RangeSeries, type Value } from "./value.ts";
+import { NAME, type Labels } from "../labels.ts";
+import type { Expr } from "./ast.ts";
+import { calendarDate, calendarFunctions } from "./calendar.ts";
+import { withoutName } from "./drop-name.ts";
+import { log10, log2 } from "./go-math.ts";
+import { emptySeries, merged, type Grid, type GridValue, type StepSeries } from "./grid.ts";
+import { bucketFraction, bucketQuantile, overHistograms } from "./histogram.ts";
 
 export interface CallContext {
-  readonly atMs: number;
+  readonly grid: Grid;
   /** As written: `absent` names the labels that its selector asked for. */
   readonly args: readonly Expr[];
 }
 
-export interface PromFunction {
-  readonly parameters: readonly ValueType[];
-  /** Fewer may be given; default all. */
-  readonly required?: number;
-  /** The last parameter may be repeated. */
-  readonly variadic?: true;
-  readonly returns: ValueType;
-  run(args: readonly Value[], context: CallContext): Value;
-}
+/** A function of values at every instant; those of range vectors are in `range-functions.ts`. */
+export type PromFunction = (given: readonly GridValue[], context: CallContext) => GridValue;
 
-type Series = readonly RangeSeries[];
-
-const vectorOf = (value: Value | undefined): readonly InstantSample[] =>
-  value?.type === "vector" ? value.samples : [];
-const scalarOf = (value: Value | undefined): number => (value?.type === "scalar" ? value.value : NaN);
-const stringOf = (value: Value | undefined): string => (value?.type === "string" ? value.value : "");
-const seriesOf = (value: Value | undefined): Series => (value?.type === "matrix" ? value.series : []);
-const vector = (samples: readonly InstantSample[]): Value => ({ type: "vector", samples });
+const seriesOf = (value: GridValue | undefined): readonly StepSeries[] =>
+  value?.type === "vector" ? value.series : [];
+const scalarsOf = (value: GridValue | undefined): Float64Array => (value?.type === "scalar" ? value.values : NONE);
+const NONE = new Float64Array();
+const vector = (series: readonly StepSeries[]): GridValue => ({ type: "vector", series });
 
 /** One value of each sample; the name goes, because it is no longer that metric. */
-const each = (f: (value: number) => number): PromFunction => ({
-  parameters: ["vector"],
-  returns: "vector",
-  run: ([samples]) =>
-    vector(vectorOf(samples).map(({ labels, value }) => ({ labels: withoutName(labels), value: f(value) }))),
-});
+function each(list: readonly StepSeries[], f: (value: number, step: number) => number): GridValue {
+  return vector(
+    merged(
+      list.map(({ labels, values, present }) => {
+        const results = new Float64Array(values.length);
+        for (let step = 0; step < values.length; step++)
+          if (present[step] === 1) results[step] = f(values[step] as number, step);
+        return { labels: withoutName(labels), values: results, present };
+      }),
+    ),
+  );
+}
 
-const KEEP_NAME: ReadonlySet<string> = new Set(["last_over_time", "first_over_time"]);
+const simple =
+  (f: (value: number) => number): PromFunction =>
+  ([value]) =>
+    each(seriesOf(value), f);
 
-const overRange = Object.entries(rangeFunctions).map(([name, reduce]): [string, PromFunction] => [
+type Bound = (given: readonly GridValue[], step: number) => number;
+
+/** Nothing at instants where the bounds cross. */
+const clamp =
+  (low: Bound, high: Bound): PromFunction =>
+  (given) => {
+    const kept = seriesOf(given[0]).map(({ labels, values, present }) => ({
+      labels,
+      values,
+      present: present.map((one, step) => (high(given, step) < low(given, step) ? 0 : one)),
+    }));
+    return each(kept, (value, step) => Math.max(low(given, step), Math.min(high(given, step), value)));
+  };
+const scalarOf =
+  (index: number): Bound =>
+  (given, step) =>
+    scalarsOf(given[index])[step] as number;
+
+/** In order at a single instant; a range has an order of its own. NaN comes last either way. */
+const sorted =
+  (sign: 1 | -1): PromFunction =>
+  ([value], { grid }) => {
+    if (grid.count !== 1) return vector(seriesOf(value));
+    const order = (a: StepSeries, b: StepSeries) => {
+      const [x, y] = [a.values[0] as number, b.values[0] as number];
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+      return x === y ? 0 : sign * (x < y ? -1 : 1);
+    };
+    return vector(seriesOf(value).toSorted(order));
+  };
+
+/** 1 at every instant where none of the series has a value. */
+export function absence(list: readonly StepSeries[], labels: Labels, grid: Grid): GridValue {
+  const result = emptySeries(labels, grid);
+  for (let step = 0; step < grid.count; step++) {
+    if (list.some(({ present }) => present[step] === 1)) continue;
+    result.present[step] = 1;
+    result.values[step] = 1;
+  }
+  return vector(merged([result]));
+}
+
+/** What a selector demands by `=`: a label that is asked for twice, or otherwise, has no one value. */
+export function demandedLabels(expr: Expr | undefined): Labels {
+  const matchers = expr?.kind === "selector" ? expr.matchers : expr?.kind === "matrix" ? expr.selector.matchers : [];
+  const found = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const { name, op, value } of matchers) {
+    if (name === NAME) continue;
+    if (op === "=" && !seen.has(name)) found.set(name, value);
+    else found.delete(name);
+    if (op === "=") seen.add(name);
+  }
+  return Object.fromEntries([...found].filter(([, value]) => value !== ""));
+}
+
+const calendar = Object.entries(calendarFunctions).map(([name, part]): [string, PromFunction] => [
   name,
-  {
-    parameters: ["matrix"],
-    returns: "vector",
-    run: ([range]) => {
-      if (range?.type !== "matrix") return vector([]);
-      return vector(
-        range.series.flatMap((series) => {
-          const value = reduce(series, range);
-          const labels = KEEP_NAME.has(name) ? series.labels : withoutName(series.labels);
-          return value === null ? [] : [{ labels, value }];
-        }),
-      );
-    },
+  ([value], { grid }) => {
+    if (value !== undefined) return each(seriesOf(value), (seconds) => part(calendarDate(seconds)));
+    const result = emptySeries({}, grid);
+    result.present.fill(1);
+    result.values.set(times(grid).map((seconds) => part(calendarDate(Math.trunc(seconds)))));
+    return vector([result]);
   },
 ]);
 
-const clamp = (
-  low: (args: readonly Value[]) => number,
-  high: (args: readonly Value[]) => number,
-  count: number,
-): PromFunction => ({
-  parameters: ["vector", ...Array.from({ length: count }, () => "scalar" as const)],
-  returns: "vector",
-  run: (args) => {
-    const [min, max] = [low(args), high(args)];
-    if (max < min) return vector([]);
-    const limit = (value: number) =>
-      Number.isNaN(min) || Number.isNaN(max) ? NaN : Math.max(min, Math.min(max, value));
-    return vector(vectorOf(args[0]).map(({ labels, value }) => ({ labels: withoutName(labels), value: limit(value) })));
-  },
-});
-
-const sorted = (sign: 1 | -1): PromFunction => ({
-  parameters: ["vector"],
-  returns: "vector",
-  run: ([samples]) =>
-    vector(
-      vectorOf(samples).toSorted((a, b) => {
-        if (Number.isNaN(a.value) || Number.isNaN(b.value))
-          return Number(Number.isNaN(a.value)) - Number(Number.isNaN(b.value));
-        return sign * (a.value - b.value);
-      }),
-    ),
-});
-
-/** What has no value: one sample labelled with what the selector demanded by `=`. */
-const absent = (nothing: (value: Value | undefined) => boolean, parameter: ValueType): PromFunction => ({
-  parameters: [parameter],
-  returns: "vector",
-  run: ([value], { args }) => vector(nothing(value) ? [{ labels: demandedLabels(args[0]), value: 1 }] : []),
-});
-
-function demandedLabels(expr: Expr | undefined): Labels {
-  if (expr?.kind !== "selector") return {};
-  const found = new Map<string, string | null>();
-  for (const { name, op, value } of expr.matchers) {
-    if (name === NAME) continue;
-    // A label that is asked for twice, or otherwise than by `=`, has no one value.
-    found.set(name, op === "=" && !found.has(name) ? value : null);
-  }
-  return Object.fromEntries(
-    [...found].filter((entry): entry is [string, string] => entry[1] !== null && entry[1] !== ""),
-  );
+function times({ startMs, stepMs, count }: Grid): Float64Array {
+  return Float64Array.from({ length: count }, (_, step) => (startMs + step * stepMs) / 1_000);
 }
 
 /** To the nearest multiple; halves go up. */
-function roundTo(value: number, to: number): number {
-  const inverse = 1 / to;
-  return Math.floor(value * inverse + 0.5) / inverse;
-}
-
-function relabel(samples: readonly InstantSample[], change: (labels: Labels) => Labels): Value {
-  const results = samples.map(({ labels, value }) => ({ labels: change(labels), value }));
-  if (new Set(results.map(({ labels }) => labelKey(labels))).size !== results.length)
-    throw new QueryError("execution", "vector cannot contain metrics with the same labelset");
-  return vector(results);
-}
-
-function withLabel(labels: Labels, name: string, value: string): Labels {
-  const { [name]: _, ...rest } = labels;
-  return value === "" ? rest : { ...rest, [name]: value };
-}
-
-function labelReplace(args: readonly Value[]): Value {
-  const [target, replacement, source, pattern] = args.slice(1).map(stringOf) as [string, string, string, string];
-  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(target))
-    throw new QueryError("execution", `invalid destination label name in label_replace(): ${target}`);
-  let regex: AnchoredRegex;
-  try {
-    regex = anchoredRegex(pattern);
-  } catch {
-    throw new QueryError("execution", `invalid regular expression in label_replace(): ${pattern}`);
-  }
-  return relabel(vectorOf(args[0]), (labels) => {
-    const filled = regex.expand(labels[source] ?? "", replacement);
-    return filled === null ? labels : withLabel(labels, target, filled);
+const round: PromFunction = ([value, to]) => {
+  const nearest = scalarsOf(to);
+  return each(seriesOf(value), (number, step) => {
+    const inverse = 1 / (nearest[step] ?? 1);
+    return Math.floor(number * inverse + 0.5) / inverse;
   });
-}
+};
 
-function labelJoin(args: readonly Value[]): Value {
-  const [target, separator, ...sources] = args.slice(1).map(stringOf) as [string, string, ...string[]];
-  return relabel(vectorOf(args[0]), (labels) =>
-    withLabel(labels, target, sources.map((source) => labels[source] ?? "").join(separator)),
-  );
-}
+const scalar: PromFunction = ([value], { grid }) => {
+  const values = new Float64Array(grid.count).fill(NaN);
+  const counts = new Uint32Array(grid.count);
+  for (const series of seriesOf(value))
+    for (let step = 0; step < grid.count; step++) {
+      if (series.present[step] === 0) continue;
+      values[step] = counts[step] === 0 ? (series.values[step] as number) : NaN;
+      counts[step] = (counts[step] as number) + 1;
+    }
+  return { type: "scalar", values };
+};
 
-/** Every function that is evaluated; what is not here is refused by name. */
-export const functions: Readonly<Record<string, PromFunction | undefined>> = {
-  ...Object.fromEntries(overRange),
-  abs: each(Math.abs),
-  ceil: each(Math.ceil),
-  floor: each(Math.floor),
-  sqrt: each(Math.sqrt),
-  exp: each(Math.exp),
-  ln: each(Math.log),
-  log2: each(Math.log2),
-  log10: each(Math.log10),
-  sgn: each(Math.sign),
-  round: {
-    parameters: ["vector", "scalar"],
-    required: 1,
-    returns: "vector",
-    run: ([samples, to]) =>
-      vector(
-        vectorOf(samples).map(({ labels, value }) => ({
-          labels: withoutName(labels),
-          value: roundTo(value, to === undefined ? 1 : scalarOf(to)),
-        })),
-      ),
-  },
-  clamp: clamp(
-    (args) => scalarOf(args[1]),
-    (args) => scalarOf(args[2]),
-    2,
-  ),
-  clamp_min: clamp(
-    (args) => scalarOf(args[1]),
-    () => Infinity,
-    1,
-  ),
-  clamp_max: clamp(
-    () => -Infinity,
-    (args) => scalarOf(args[1]),
-    1,
-  ),
+/** Functions without a range vector, by name. */
+export const functions: Readonly<Record<string, PromFunction>> = {
+  ...Object.fromEntries(calendar),
+  abs: simple(Math.abs),
+  ceil: simple(Math.ceil),
+  floor: simple(Math.floor),
+  sqrt: simple(Math.sqrt),
+  exp: simple(Math.exp),
+  ln: simple(Math.log),
+  log2: simple(log2),
+  log10: simple(log10),
+  sgn: simple((value) => (value < 0 ? -1 : value > 0 ? 1 : value)),
+  sin: simple(Math.sin),
+  cos: simple(Math.cos),
+  tan: simple(Math.tan),
+  asin: simple(Math.asin),
+  acos: simple(Math.acos),
+  atan: simple(Math.atan),
+  sinh: simple(Math.sinh),
+  cosh: simple(Math.cosh),
+  tanh: simple(Math.tanh),
+  asinh: simple(Math.asinh),
+  acosh: simple(Math.acosh),
+  atanh: simple(Math.atanh),
+  deg: simple((value) => (value * 180) / Math.PI),
+  rad: simple((value) => (value * Math.PI) / 180),
+  round,
+  clamp: clamp(scalarOf(1), scalarOf(2)),
+  clamp_min: clamp(scalarOf(1), () => Infinity),
+  clamp_max: clamp(() => -Infinity, scalarOf(1)),
   sort: sorted(1),
   sort_desc: sorted(-1),
-  absent: absent((value) => vectorOf(value).length === 0, "vector"),
-  absent_over_time: absent((value) => seriesOf(value).length === 0, "matrix"),
-  histogram_quantile: {
-    parameters: ["scalar", "vector"],
-    returns: "vector",
-    run: ([q, samples]) => vector(histogramQuantile(scalarOf(q), vectorOf(samples))),
-  },
-  quantile_over_time: {
-    parameters: ["scalar", "matrix"],
-    returns: "vector",
-    run: ([q, range]) =>
-      vector(
-        seriesOf(range).flatMap((series) => {
-          const value = quantileOverTime(scalarOf(q), series);
-          return value === null ? [] : [{ labels: withoutName(series.labels), value }];
-        }),
+  absent: ([value], { args, grid }) => absence(seriesOf(value), demandedLabels(args[0]), grid),
+  histogram_quantile: ([q, value], { grid }) =>
+    vector(
+      overHistograms(seriesOf(value), grid, (buckets, step) => bucketQuantile(scalarsOf(q)[step] as number, buckets)),
+    ),
+  histogram_fraction: ([lower, upper, value], { grid }) =>
+    vector(
+      overHistograms(seriesOf(value), grid, (buckets, step) =>
+        bucketFraction(scalarsOf(lower)[step] as number, scalarsOf(upper)[step] as number, buckets),
       ),
+    ),
+  // Of native histograms, which cannot be stored: of everything else they make nothing.
+  ...Object.fromEntries(
+    ["avg", "count", "sum", "stddev", "stdvar"].map((name): [string, PromFunction] => [
+      `histogram_${name}`,
+      () => vector([]),
+    ]),
+  ),
+  scalar,
+  vector: ([value], { grid }) => {
+    const result = emptySeries({}, grid);
+    result.present.fill(1);
+    result.values.set(scalarsOf(value));
+    return vector([result]);
   },
-  predict_linear: {
-    parameters: ["matrix", "scalar"],
-    returns: "vector",
-    run: ([range, seconds], { atMs }) =>
-      vector(
-        seriesOf(range)
-          .filter((series) => series.values.length >= 2)
-          .map((series) => {
-            const { slope, value } = linearRegression(series, atMs);
-            return { labels: withoutName(series.labels), value: value + slope * scalarOf(seconds) };
-          }),
-      ),
-  },
-  label_replace: {
-    parameters: ["vector", "string", "string", "string", "string"],
-    returns: "vector",
-    run: labelReplace,
-  },
-  label_join: {
-    parameters: ["vector", "string", "string", "string"],
-    required: 3,
-    variadic: true,
-    returns: "vector",
-    run: labelJoin,
-  },
-  scalar: {
-    parameters: ["vector"],
-    returns: "scalar",
-    run: ([samples]) => {
-      const [first, ...others] = vectorOf(samples);
-      return { type: "scalar", value: first === undefined || others.length > 0 ? NaN : first.value };
-    },
-  },
-  vector: {
-    parameters: ["scalar"],
-    returns: "vector",
-    run: ([value]) => vector([{ labels: {}, value: scalarOf(value) }]),
-  },
-  time: { parameters: [], returns: "scalar", run: (_, { atMs }) => ({ type: "scalar", value: atMs / 1_000 }) },
-  pi: { parameters: [], returns: "scalar", run: () => ({ type: "scalar", value: Math.PI }) },
-  timestamp: {
-    parameters: ["vector"],
-    returns: "vector",
-    // The evaluator hands over the samples' own times as values where the argument is a plain selector.
-    run: ([samples]) => vector(vectorOf(samples).map(({ labels, value }) => ({ labels: withoutName(labels), value }))),
+  time: (_, { grid }) => ({ type: "scalar", values: times(grid) }),
+  pi: (_, { grid }) => ({ type: "scalar", values: new Float64Array(grid.count).fill(Math.PI) }),
+  // Of anything but a selector, whose samples have times of their own, it is the evaluation's time.
+  timestamp: ([value], { grid }) => {
+    const now = times(grid);
+    return each(seriesOf(value), (_, step) => now[step] as number);
   },
 };

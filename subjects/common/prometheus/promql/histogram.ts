@@ -1,58 +1,137 @@
-import { labelKey, NAME, without } from "../labels.ts";
+import { labelKey, NAME, without, type Labels } from "../labels.ts";
 import { parseFloatText } from "../text-format.ts";
-import type { InstantSample } from "./value.ts";
+import { emptySeries, merged, type Grid, type StepSeries } from "./grid.ts";
 
-interface Bucket {
+export interface Bucket {
   readonly upper: number;
   count: number;
 }
 
-/** `histogram_quantile` over classic buckets: samples with a label `le`, grouped by all others. */
-export function histogramQuantile(q: number, samples: readonly InstantSample[]): InstantSample[] {
-  const groups = new Map<string, { labels: InstantSample["labels"]; buckets: Bucket[] }>();
-  for (const { labels, value } of samples) {
-    const upper = labels["le"] === undefined ? null : parseFloatText(labels["le"]);
-    if (upper === null) continue;
-    const rest = without(labels, [NAME, "le"]);
-    const key = labelKey(rest);
-    const group = groups.get(key) ?? { labels: rest, buckets: [] };
-    groups.set(key, group);
-    group.buckets.push({ upper, count: value });
-  }
-  return [...groups.values()].map(({ labels, buckets }) => ({ labels, value: bucketQuantile(q, buckets) }));
+interface Histogram {
+  readonly labels: Labels;
+  readonly buckets: { readonly upper: number; readonly series: StepSeries }[];
 }
 
-/** As `BucketQuantile` (promql/quantile.go): linear within a bucket, the first one beginning at zero. */
-function bucketQuantile(q: number, given: readonly Bucket[]): number {
+/**
+ * A function of classic histograms (series with a label `le`, one histogram for all others) at every instant; buckets
+ * come sorted, those of the same bound added up.
+ */
+export function overHistograms(
+  list: readonly StepSeries[],
+  grid: Grid,
+  run: (buckets: Bucket[], step: number) => number,
+): StepSeries[] {
+  return merged(
+    [...histograms(list).values()].map(({ labels, buckets }) => {
+      const result = emptySeries(labels, grid);
+      buckets.sort((a, b) => a.upper - b.upper);
+      for (let step = 0; step < grid.count; step++) {
+        const own: Bucket[] = [];
+        for (const { upper, series } of buckets) {
+          if (series.present[step] === 0) continue;
+          const count = series.values[step] as number;
+          const last = own.at(-1);
+          if (last?.upper === upper) last.count += count;
+          else own.push({ upper, count });
+        }
+        if (own.length === 0) continue;
+        result.present[step] = 1;
+        result.values[step] = own.at(-1)?.upper === Infinity ? run(own, step) : NaN;
+      }
+      return result;
+    }),
+  );
+}
+
+function histograms(list: readonly StepSeries[]): Map<string, Histogram> {
+  const found = new Map<string, Histogram>();
+  for (const series of list) {
+    const upper = parseFloatText(series.labels["le"] ?? "");
+    if (upper === null) continue;
+    // Two metrics are two histograms, although their results have the same labels.
+    const key = labelKey(without(series.labels, ["le"]));
+    const histogram = found.get(key) ?? { labels: without(series.labels, [NAME, "le"]), buckets: [] };
+    found.set(key, histogram);
+    histogram.buckets.push({ upper, series });
+  }
+  return found;
+}
+
+/** `BucketQuantile` of promql/quantile.go: linear within a bucket, the first one beginning at zero. */
+export function bucketQuantile(q: number, buckets: Bucket[]): number {
   if (Number.isNaN(q)) return NaN;
   if (q < 0) return -Infinity;
   if (q > 1) return Infinity;
-  const buckets = coalesced(given.toSorted((a, b) => a.upper - b.upper));
-  if (buckets.at(-1)?.upper !== Infinity || buckets.length < 2) return NaN;
-  for (let index = 1; index < buckets.length; index++) {
-    const [before, bucket] = [buckets[index - 1] as Bucket, buckets[index] as Bucket];
-    // Scraped at different instants, counts may seem to fall.
-    bucket.count = Math.max(bucket.count, before.count);
-  }
-  const observations = (buckets.at(-1) as Bucket).count;
-  if (!(observations > 0)) return NaN;
+  makeMonotonic(buckets);
+  if (buckets.length < 2) return NaN;
+  const last = buckets.length - 1;
+  const observations = (buckets[last] as Bucket).count;
+  if (observations === 0) return NaN;
   let rank = q * observations;
-  const found = buckets.slice(0, -1).findIndex((bucket) => bucket.count >= rank);
-  if (found === -1) return (buckets.at(-2) as Bucket).upper;
-  const { upper, count } = buckets[found] as Bucket;
+  const found = search(last, (index) => (buckets[index] as Bucket).count >= rank);
+  if (found === last) return (buckets[last - 1] as Bucket).upper;
+  let { upper, count } = buckets[found] as Bucket;
   if (found === 0 && upper <= 0) return upper;
-  if (found === 0) return upper * (rank / count);
-  const before = buckets[found - 1] as Bucket;
-  rank -= before.count;
-  return before.upper + (upper - before.upper) * (rank / (count - before.count));
+  let start = 0;
+  if (found > 0) {
+    const before = buckets[found - 1] as Bucket;
+    start = before.upper;
+    count -= before.count;
+    rank -= before.count;
+  }
+  return start + (upper - start) * (rank / count);
 }
 
-function coalesced(sorted: readonly Bucket[]): Bucket[] {
-  const result: Bucket[] = [];
-  for (const { upper, count } of sorted) {
-    const last = result.at(-1);
-    if (last?.upper === upper) last.count += count;
-    else result.push({ upper, count });
+/** Go's `sort.Search`, which also says where a search over values that are not in order ends. */
+function search(length: number, holds: (index: number) => boolean): number {
+  let [low, high] = [0, length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
   }
-  return result;
+  return low;
+}
+
+const SMALL_DELTA = 1e-12;
+
+/** Scraped at different instants, counts may seem to fall; and differences of rounding are none. */
+function makeMonotonic(buckets: Bucket[]): void {
+  let previous = buckets[0]?.count ?? 0;
+  for (const bucket of buckets.slice(1)) {
+    if (bucket.count === previous) continue;
+    if (almostEqual(previous, bucket.count) || bucket.count < previous) bucket.count = previous;
+    else previous = bucket.count;
+  }
+}
+
+/** util/almost */
+function almostEqual(a: number, b: number): boolean {
+  if (Number.isNaN(a) && Number.isNaN(b)) return true;
+  const [sum, difference] = [Math.abs(a) + Math.abs(b), Math.abs(a - b)];
+  if (a === 0 || b === 0 || sum < 2 ** -1022) return difference < SMALL_DELTA * 2 ** -1022;
+  return difference / Math.min(sum, Number.MAX_VALUE) < SMALL_DELTA;
+}
+
+/** `BucketFraction` of promql/quantile.go: the share of observations between two values. */
+export function bucketFraction(lower: number, upper: number, buckets: readonly Bucket[]): number {
+  const count = buckets.at(-1)?.count ?? 0;
+  if (count === 0 || Number.isNaN(lower) || Number.isNaN(upper)) return NaN;
+  if (lower >= upper) return 0;
+  let [lowerRank, upperRank]: [number | null, number | null] = [null, null];
+  let [rank, from] = [0, -Infinity];
+  for (const { upper: to, count: reached } of buckets) {
+    const rankOf = (value: number, known: number | null): number | null => {
+      if (known !== null) return known;
+      if (from >= value) return rank;
+      return to > value ? rank + ((reached - rank) * (value - from)) / (to - from) : null;
+    };
+    lowerRank = rankOf(lower, lowerRank);
+    upperRank = rankOf(upper, upperRank);
+    if (lowerRank !== null && upperRank !== null) break;
+    rank = reached;
+    from = to;
+  }
+  const bounded = (value: number | null) => (value === null || value > count ? count : value);
+  return (bounded(upperRank) - bounded(lowerRank)) / count;
 }

@@ -1,11 +1,11 @@
 import type { EpochMs } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
-import { labelKey, NAME, without, type Labels } from "../labels.ts";
+import { changed, labelKey, NAME, without, type Labels } from "../labels.ts";
 import type { InstantSample } from "../promql/value.ts";
 import { compileTemplate } from "../template/execute.ts";
 import { templateFunctions } from "../template/functions.ts";
 import type { AlertingSpec } from "./rule-file.ts";
-import { withLabels, type RuleDeps } from "./rule.ts";
+import type { RuleDeps } from "./rule.ts";
 
 export type AlertState = "inactive" | "pending" | "firing";
 
@@ -91,8 +91,8 @@ export class AlertingRule {
   #samplesOf(alert: Alert): InstantSample[] {
     const labels = { ...this.spec.labels, ...alert.labels, alertname: this.spec.name };
     return [
-      { labels: withLabels(labels, { [NAME]: "ALERTS", alertstate: alert.state }), value: 1 },
-      { labels: withLabels(labels, { [NAME]: "ALERTS_FOR_STATE" }), value: Math.trunc(alert.activeAt / 1_000) },
+      { labels: changed(labels, { [NAME]: "ALERTS", alertstate: alert.state }), value: 1 },
+      { labels: changed(labels, { [NAME]: "ALERTS_FOR_STATE" }), value: Math.trunc(alert.activeAt / 1_000) },
     ];
   }
 
@@ -122,8 +122,8 @@ export class AlertingRule {
     const expanded = (texts: Labels) =>
       Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, expand(text)]));
     return {
-      labels: withLabels(without(labels, [NAME]), { ...expanded(this.spec.labels), alertname: this.spec.name }),
-      annotations: withLabels({}, expanded(this.spec.annotations)),
+      labels: changed(without(labels, [NAME]), { ...expanded(this.spec.labels), alertname: this.spec.name }),
+      annotations: changed({}, expanded(this.spec.annotations)),
       state: "pending",
       value,
       activeAt: atMs,

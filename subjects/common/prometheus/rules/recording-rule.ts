@@ -1,8 +1,8 @@
 import type { EpochMs } from "../../../../harness/base/clock.ts";
-import { labelKey, NAME } from "../labels.ts";
+import { changed, labelKey, NAME } from "../labels.ts";
 import type { InstantSample } from "../promql/value.ts";
 import type { RecordingSpec } from "./rule-file.ts";
-import { withLabels, type RuleDeps } from "./rule.ts";
+import type { RuleDeps } from "./rule.ts";
 
 /** The result of an expression under a name of its own (rules/recording.go). */
 export class RecordingRule {
@@ -19,7 +19,7 @@ export class RecordingRule {
     const { name, labels, expr } = this.spec;
     const found = this.#deps.query(expr, atMs);
     const samples = found.map((sample) => ({
-      labels: withLabels(sample.labels, { [NAME]: name, ...labels }),
+      labels: changed(sample.labels, { [NAME]: name, ...labels }),
       value: sample.value,
     }));
     if (new Set(samples.map((sample) => labelKey(sample.labels))).size < samples.length)

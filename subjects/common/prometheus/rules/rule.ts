@@ -17,8 +17,3 @@ export interface RuleHealth {
   /** Null before the first. */
   readonly lastEvaluation: EpochMs | null;
 }
-
-/** Labels with an empty value are none. */
-export function withLabels(labels: Labels, changes: Labels): Labels {
-  return Object.fromEntries(Object.entries({ ...labels, ...changes }).filter(([, value]) => value !== ""));
-}

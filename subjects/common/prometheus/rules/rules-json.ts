@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isoTime, type EpochMs } from "../../../../harness/base/clock.ts";
 import { formatScientific } from "../go-format.ts";
-import type { Labels } from "../labels.ts";
+import { sortedLabels } from "../labels.ts";
 import { matches, type Matcher } from "../matcher.ts";
 import { QueryError } from "../promql/errors.ts";
 import { AlertingRule, type Alert } from "./alerting-rule.ts";
@@ -110,7 +110,7 @@ function ruleJson(
   };
   if (!(rule instanceof AlertingRule)) {
     const { name, labels } = rule.spec;
-    const own = Object.keys(labels).length === 0 ? {} : { labels: sorted(labels) };
+    const own = Object.keys(labels).length === 0 ? {} : { labels: sortedLabels(labels) };
     return { name, query, ...own, ...evaluated, type: "recording" };
   }
   const { name, labels, annotations, forMs, keepFiringForMs } = rule.spec;
@@ -120,8 +120,8 @@ function ruleJson(
     query,
     duration: forMs / 1_000,
     keepFiringFor: keepFiringForMs / 1_000,
-    labels: sorted(labels),
-    annotations: sorted(annotations),
+    labels: sortedLabels(labels),
+    annotations: sortedLabels(annotations),
     alerts: excludeAlerts ? null : rule.active.map(alertJson),
     ...evaluated,
     type: "alerting",
@@ -138,17 +138,13 @@ export function alertsData(all: readonly RuleGroup[]): object {
 
 function alertJson(alert: Alert): object {
   return {
-    labels: sorted(alert.labels),
-    annotations: sorted(alert.annotations),
+    labels: sortedLabels(alert.labels),
+    annotations: sortedLabels(alert.annotations),
     state: alert.state,
     activeAt: isoTime(alert.activeAt),
     ...(alert.keepFiringSince === null ? {} : { keepFiringSince: isoTime(alert.keepFiringSince) }),
     value: formatScientific(alert.value),
   };
-}
-
-function sorted(labels: Labels): Labels {
-  return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function timeOf(at: EpochMs | null): string {

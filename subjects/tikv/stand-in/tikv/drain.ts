@@ -2,6 +2,7 @@ import type { Clock } from "../../../../harness/base/clock.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { RegionPeer } from "./region-peer.ts";
 import type { Store } from "./store.ts";
+import { transferLeader } from "./transfer-leader.ts";
 
 interface DrainOptions {
   readonly boundMs: number;
@@ -31,17 +32,16 @@ export async function drainLeaders(store: Store, options: DrainOptions): Promise
 
 /** @returns false when nobody can take it. */
 function handOver(peer: RegionPeer, store: Store, { reaches }: DrainOptions): boolean {
-  const { voters } = peer.node.conf;
-  const [best] = peer.node
-    .members()
-    .filter(({ id, active, behindLog }) => {
-      const storeId = peer.peer(id)?.storeId;
-      return (
-        id !== peer.peerId && active && !behindLog && voters.includes(id) && storeId !== undefined && reaches(storeId)
-      );
-    })
-    .sort((a, b) => b.match - a.match);
-  if (best === undefined) return false;
-  if (peer.node.transferee === 0 && peer.node.transferLeader(best.id)) store.wake(peer.id);
-  return true;
+  const active = new Set(peer.node.members().flatMap(({ id, active: heard }) => (heard ? [id] : [])));
+  const candidates = (peer.region?.peers ?? []).filter(
+    ({ id, storeId }) => id !== peer.peerId && active.has(id) && reaches(storeId),
+  );
+  if (candidates.length === 0) return false;
+  if (peer.node.transferee !== 0) return true;
+  const refused = transferLeader(
+    peer,
+    candidates.map(({ id }) => id),
+  );
+  store.wake(peer.id);
+  return refused === null || refused === "pending conf change" || refused === "pending snapshot";
 }

@@ -26,7 +26,17 @@ export interface RegionHeartbeatReply {
   readonly change_peer_v2: { readonly changes: readonly ChangePeerMessage[] } | null;
   readonly transfer_leader: { readonly peer: PeerMessage | null; readonly peers: readonly PeerMessage[] } | null;
   readonly split_region: { readonly policy: number; readonly keys: readonly Buffer[] } | null;
-  readonly merge: unknown;
+  readonly merge: { readonly target: RegionMessage | null } | null;
+  /** The leader of when PD decided. */
+  readonly target_peer: PeerMessage | null;
+}
+
+export interface StoreHeartbeatReply {
+  /** `metapb.NodeState` of this store. */
+  readonly state: number;
+  readonly cluster_version: string;
+  /** PD wants requests to be held, or let through again (`pdpb.ControlGrpcEvent`). */
+  readonly control_grpc: { readonly ctrl_event: number } | null;
 }
 
 export interface ChangePeerMessage {
@@ -42,9 +52,9 @@ export interface PdCalls {
   PutStore: { request: { store: StoreMessage }; reply: object };
   GetStore: { request: { store_id: string }; reply: { readonly store: StoreMessage | null } };
   GetRegionByID: { request: { region_id: string }; reply: { readonly region: RegionMessage | null } };
-  StoreHeartbeat: { request: { stats: object }; reply: object };
+  StoreHeartbeat: { request: { stats: object }; reply: StoreHeartbeatReply };
   AskBatchSplit: {
-    request: { region: RegionMessage; split_count: number };
+    request: { region: RegionMessage; split_count: number; reason: number };
     reply: { readonly ids: readonly { readonly new_region_id: string; readonly new_peer_ids: readonly string[] }[] };
   };
   ReportBatchSplit: { request: { regions: readonly RegionMessage[] }; reply: object };
@@ -58,5 +68,7 @@ export interface StoreMessage {
   readonly git_hash: string;
   readonly start_timestamp: string;
   readonly deploy_path: string;
+  /** `metapb.StoreState`; PD's to say. */
+  readonly state?: number;
   readonly labels: readonly { readonly key: string; readonly value: string }[];
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../../../harness/base/clock.ts";
 import type { RaftMessage } from "../../../common/raft/index.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { DiskUsage } from "./disk-usage.ts";
+import type { FlowMeter } from "./peer-flow.ts";
 import type { RaftMetrics } from "./raft-metrics.ts";
 import type { RegionError } from "./region-errors.ts";
 import type { RegionPeer } from "./region-peer.ts";
@@ -15,6 +16,8 @@ export interface PeerHost {
   readonly log: NodeLog;
   readonly metrics: RaftMetrics;
   readonly timeFactor: number;
+  /** Of all regions together. */
+  readonly flow: FlowMeter;
   /** Of this store, or of another one as it last said. */
   diskUsageOf(storeId: number): DiskUsage;
   send(peer: RegionPeer, messages: readonly RaftMessage[]): void;

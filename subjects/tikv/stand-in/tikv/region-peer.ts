@@ -18,6 +18,7 @@ import { MembersHeard } from "./members-heard.ts";
 import { fullStores } from "./disk-admission.ts";
 import type { PeerHost, WriteResult } from "./peer-host.ts";
 import { FlowMeter } from "./peer-flow.ts";
+import { forgetUpTo } from "./log-keeping.ts";
 import { encodePeerMeta } from "./peer-meta.ts";
 import {
   diskFull,
@@ -36,9 +37,6 @@ import { isJoint, sameEpoch, type Peer, type Region } from "./region.ts";
 import { WaitingProposals, WaitingReads } from "./waiting.ts";
 
 const MAX_PROPOSALS = 4096;
-/** Entries kept for followers that are a little behind; those further behind get a snapshot. */
-const KEEP_ENTRIES = 2_000;
-const COMPACT_ABOVE = 4_000;
 /** raftstore.raft-base-tick-interval */
 export const TICK_MS = 1_000;
 /** Ticks: raft-election-timeout-ticks, raft-heartbeat-ticks. */
@@ -54,7 +52,10 @@ export class RegionPeer implements RaftGroup {
   readonly id: number;
   readonly peerId: number;
   readonly node: RaftNode;
-  readonly flow = new FlowMeter();
+  /** What is read here, whoever leads: for the store's heartbeat. */
+  readonly readFlow = new FlowMeter();
+  /** For the region's heartbeat. */
+  readonly flow: FlowMeter;
   readonly members: MembersHeard;
   readonly #host: PeerHost;
   readonly #proposals = new WaitingProposals();
@@ -82,6 +83,7 @@ export class RegionPeer implements RaftGroup {
     this.#host = options.host;
     this.#state = options.state;
     this.members = new MembersHeard(clock);
+    this.flow = new FlowMeter(this.readFlow, options.host.flow);
     this.#leaderlessSinceMs = clock.monotonic();
     this.node = new RaftNode({
       id: options.peerId,
@@ -295,9 +297,15 @@ export class RegionPeer implements RaftGroup {
       else this.#settle(entry, entry.data.length === 0 ? DONE : this.#applyCommand(entry.data));
     }
     this.#reads.serve(entries.at(-1)?.index ?? 0);
-    if (this.node.lastIndex - this.node.firstIndex > COMPACT_ABOVE)
-      this.node.compact(this.node.appliedIndex - KEEP_ENTRIES);
+    this.#forgetLog();
     this.noticeFollowers();
+  }
+
+  #forgetLog(): void {
+    const { firstIndex, appliedIndex } = this.node;
+    const matches = this.node.members().map(({ match }) => match);
+    const to = forgetUpTo(firstIndex, appliedIndex, matches);
+    if (to !== null) this.node.compact(to);
   }
 
   restore(snapshot: RaftSnapshot): void {
@@ -319,6 +327,8 @@ export class RegionPeer implements RaftGroup {
     else this.#leaderlessSinceMs ??= clock.monotonic();
     if (role !== "leader") this.failWaiting();
     if (role !== "leader") return;
+    // What was counted under another leader has been reported by it.
+    this.flow.take();
     if (this.region !== null) this.members.startWatching(this.region);
     this.#host.onChanged(this, "role");
   }
@@ -460,31 +470,4 @@ export class RegionPeer implements RaftGroup {
   #settle(entry: Entry, result: WriteResult): void {
     this.#proposals.settle(entry.index, entry.term, result, staleCommand());
   }
-
-  /** For the status server. */
-  describe(): Record<string, unknown> {
-    const { role, term, leader } = this.node.roleState;
-    const { vote, commit } = this.node.hardState;
-    const { conf } = this.node;
-    return {
-      id: this.id,
-      peer_id: this.peerId,
-      raft_status: {
-        id: this.peerId,
-        hard_state: { term, vote, commit },
-        soft_state: { leader_id: leader, raft_state: stateName(role) },
-        applied: this.node.appliedIndex,
-        voters: Object.fromEntries(this.node.members().map(({ id, match }) => [id, { matched: match }])),
-        voters_outgoing: conf.votersOutgoing,
-        learners: conf.learners,
-        learners_next: conf.learnersNext,
-      },
-      raft_apply: { applied_index: this.node.appliedIndex, commit_index: commit },
-      region_state: { state: this.#state?.mergingInto ? "Merging" : "Normal", region: this.region },
-    };
-  }
-}
-
-function stateName(role: RoleState["role"]): string {
-  return { leader: "Leader", follower: "Follower", candidate: "Candidate", "pre-candidate": "PreCandidate" }[role];
 }

@@ -14,6 +14,7 @@ import type { DiskUsage } from "./disk-usage.ts";
 import { decodePeerMeta, encodePeerMeta, type Tombstone } from "./peer-meta.ts";
 import type { FrameBody, RaftFrame } from "./raft-frame.ts";
 import type { RaftMetrics } from "./raft-metrics.ts";
+import { FlowMeter } from "./peer-flow.ts";
 import type { PeerHost } from "./peer-host.ts";
 import { RegionPeer } from "./region-peer.ts";
 import { driveMerge } from "./region-merge.ts";
@@ -52,6 +53,7 @@ export class Store implements PeerHost {
   readonly log: NodeLog;
   readonly metrics: RaftMetrics;
   readonly timeFactor: number;
+  readonly flow = new FlowMeter();
   readonly #options: StoreOptions;
   readonly #runner: RaftRunner;
   readonly #peers = new Map<number, RegionPeer>();
@@ -102,6 +104,11 @@ export class Store implements PeerHost {
   async forget(regionId: number): Promise<void> {
     this.#drop(regionId);
     await this.#runner.write({ group: regionId, removed: true });
+  }
+
+  /** PD says that it is no member any more, though nobody told it. */
+  destroyStale(peer: RegionPeer, confVer: number): void {
+    if (this.#peers.get(peer.id) === peer) this.#destroy(peer, confVer);
   }
 
   tick(): void {

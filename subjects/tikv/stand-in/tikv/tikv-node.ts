@@ -7,11 +7,12 @@ import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
 import { listenOnePort, type OnePortServer } from "../../../common/one-port/one-port-server.ts";
 import { FileRaftStorage, type RaftStorage } from "../../../common/raft/index.ts";
-import { logOfNode, type NodeLog } from "../node-log.ts";
+import { logOfNode, type AdjustableNodeLog } from "../node-log.ts";
 import { bootstrapCluster, identify } from "./bootstrap.ts";
 import type { DataDir, StoreIdentity } from "./data-dir.ts";
 import { diskSizes, type DiskSizes } from "./disk-usage.ts";
 import { drainLeaders } from "./drain.ts";
+import { GrpcPort } from "./grpc-port.ts";
 import type { StoreMessage } from "./pd-messages.ts";
 import { PdSession } from "./pd-session.ts";
 import { PdWorker } from "./pd-worker.ts";
@@ -20,7 +21,6 @@ import { RaftTransport } from "./raft-transport.ts";
 import { RawApi } from "./raw-api.ts";
 import type { ConfigController } from "./config/controller.ts";
 import type { TikvSettings } from "./settings.ts";
-import { splitRegion } from "./split-region.ts";
 import { statusListener } from "./status-server.ts";
 import { Store } from "./store.ts";
 import { watchStore } from "./store-metrics.ts";
@@ -38,7 +38,9 @@ export interface TikvNodeOptions {
   readonly rules: LinkRules;
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: NodeLog;
+  readonly log: AdjustableNodeLog;
+  /** What the program was called with, after its name. */
+  readonly argv: readonly string[];
   /** Factor on every duration; 1 = as the real one. */
   readonly timeFactor: number;
   readonly startedAt: EpochMs;
@@ -49,18 +51,22 @@ export interface TikvNodeOptions {
 /** raftstore.raft-base-tick-interval */
 const TICK_MS = 1_000;
 const DRAIN_MS = 20_000;
+/** metapb.StoreState */
+const TOMBSTONE = 2;
 
 /** One TiKV: from its first word with PD to its last leader handed over. */
 export class TikvNode {
   readonly #options: TikvNodeOptions;
   readonly #stop: AbortController;
   readonly #parts: Parts;
+  readonly #grpc: GrpcPort;
   #stopping = false;
 
   private constructor(options: TikvNodeOptions, stop: AbortController, parts: Parts) {
     this.#options = options;
     this.#stop = stop;
     this.#parts = parts;
+    this.#grpc = new GrpcPort(() => this.#listen(), options.clock, options.log);
   }
 
   /**
@@ -89,7 +95,7 @@ export class TikvNode {
     const self = storeMessage(options, identity);
     const node = new TikvNode(options, stop, parts);
     // Before PD can name this store to anybody: official clients do not come back to an address that refused them.
-    await node.#listen();
+    await node.#grpc.open();
     await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log }, signal);
     log.info("node.rs:250", "put store to PD", { store_id: self.id });
     await session.call("PutStore", { store: self }, signal);
@@ -106,15 +112,16 @@ export class TikvNode {
     await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log, reaches });
     this.#stop.abort();
     await worker.current?.[Symbol.asyncDispose]();
+    await this.#grpc.close();
     for (const server of this.#parts.servers) await server.close();
     await this.#parts.transport[Symbol.asyncDispose]();
     await store.stop();
     await this.#parts.storage[Symbol.asyncDispose]();
   }
 
-  async #listen(): Promise<void> {
+  async #listen(): Promise<OnePortServer> {
     const { settings, log, rules, clock } = this.#options;
-    const { store, metrics, servers } = this.#parts;
+    const { store, metrics } = this.#parts;
     const api = new RawApi(store, metrics, clock);
     const listening = await listenOnePort({
       ...parseAddress(settings.addr),
@@ -123,8 +130,8 @@ export class TikvNode {
       grpc: tikvGrpcServer(api, metrics.grpcFailures),
       peer: (hello, frames) => this.#receive(hello, frames),
     });
-    servers.push(listening);
     log.info("server.rs:316", "listening on addr", { addr: settings.addr });
+    return listening;
   }
 
   async #serve(): Promise<void> {
@@ -134,7 +141,15 @@ export class TikvNode {
     void this.#tick();
     log.info("server.rs:360", "TiKV is ready to serve");
     if (settings.statusAddr === "") return;
-    const http = statusListener({ registry: metrics.registry, store, config: this.#options.config.current });
+    const http = statusListener({
+      registry: metrics.registry,
+      store,
+      config: this.#options.config,
+      argv: this.#options.argv,
+      setLogLevel: (level) => log.setLevel(level),
+      pauseGrpc: () => this.#grpc.pause(),
+      resumeGrpc: () => this.#grpc.resume(),
+    });
     const status = { ...parseAddress(settings.statusAddr), rules, log: logOfNode(log, "mod.rs:300"), http };
     servers.push(await listenOnePort(status));
     log.info("mod.rs:310", "status server listening", { addr: settings.statusAddr });
@@ -163,24 +178,23 @@ export class TikvNode {
       clock,
       log,
       random: random.fork("pd"),
+      config: this.#options.config,
       timeFactor,
       hasPast,
-      heartbeatMessages: metrics.pdHeartbeats,
+      messages: metrics.pdHeartbeats,
+      onReply: () => {},
       stats: () => {
         const { capacity, available, used } = disk();
-        const peers = [...store.peers];
         return {
-          store_id: String(store.storeId),
           capacity: String(capacity),
           available: String(available),
           used_size: String(used),
-          region_count: peers.length,
           start_time: Math.floor(startedAt / 1000),
           slow_score: "1",
+          is_grpc_paused: this.#grpc.paused,
           is_stopping: this.#stopping,
         };
       },
-      split: (peer, keys) => splitRegion(peer, keys, session, this.#stop.signal),
     });
   }
 
@@ -230,6 +244,7 @@ async function assemble(
     resolve: async (storeId, signal) => {
       const { store: there } = await session.call("GetStore", { store_id: String(storeId) }, signal);
       if (there === null || there.address === "") throw new Error(`store ${storeId} not found in PD`);
+      if (there.state === TOMBSTONE) throw new Error(`store ${storeId} has been removed`);
       return there.address;
     },
     onUnreachable: (storeId) => store.unreachable(storeId),

@@ -109,6 +109,7 @@ async function main(): Promise<void> {
         clock,
         random: seededRandom(`${name}/${startedAt}/${process.pid}`),
         log,
+        argv: process.argv.slice(2),
         timeFactor: Number(process.env["TIME_FACTOR"] ?? "1") || 1,
         startedAt,
         onFatal: panic,

@@ -135,7 +135,7 @@ function snake(name: string): string {
 
 /** As Rust prints an error of the system. */
 function osError(error: unknown): string {
-  const { errno = 0, code = "", message = "" } = error as NodeJS.ErrnoException;
+  const { errno = 0, code = "", message } = error as NodeJS.ErrnoException;
   const [kind, text] = OS_ERRORS[code] ?? ["Other", message];
   return `Os { code: ${Math.abs(errno)}, kind: ${kind}, message: ${JSON.stringify(text)} }`;
 }

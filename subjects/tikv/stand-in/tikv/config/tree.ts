@@ -110,7 +110,7 @@ export function parsedText(kind: Kind, text: string): { readonly value: unknown 
 export function parseConfig(text: string): { readonly tree: ConfigTree; readonly unknown: readonly string[] } {
   let raw: ConfigTree;
   try {
-    raw = parseToml(text);
+    raw = parseToml(text, { integersAsBigInt: "asNeeded" });
   } catch (error) {
     throw new ConfigError(errorText(error));
   }

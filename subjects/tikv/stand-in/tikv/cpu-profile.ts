@@ -1,0 +1,36 @@
+import { Session } from "node:inspector/promises";
+import { systemClock } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
+import { flameGraph } from "./flame-graph.ts";
+import { textReply, type StatusReply } from "./status-reply.ts";
+
+const MAX_SECONDS = 3_600;
+let running = false;
+
+/**
+ * `GET /debug/pprof/profile?seconds=10&frequency=99`: a flame graph of where this process spent its time. One at a
+ * time. TiKV's other form (protobuf, on request) is not made; who asks for it gets the graph.
+ */
+export async function cpuProfile(query: URLSearchParams): Promise<StatusReply> {
+  const [seconds, frequency] = [query.get("seconds") ?? "10", query.get("frequency") ?? "99"];
+  if (!/^\d+$/.test(seconds) || !/^\d+$/.test(frequency) || Number(seconds) > MAX_SECONDS || Number(frequency) === 0)
+    return textReply(400, "invalid digit found in string");
+  if (running) return textReply(500, "Already in CPU Profiling");
+  running = true;
+  const session = new Session();
+  try {
+    session.connect();
+    await session.post("Profiler.enable");
+    await session.post("Profiler.setSamplingInterval", { interval: Math.round(1e6 / Number(frequency)) });
+    await session.post("Profiler.start");
+    await systemClock.sleep(Number(seconds) * 1_000);
+    const { profile } = await session.post("Profiler.stop");
+    const headers = { "content-type": "image/svg+xml", "content-disposition": 'attachment; filename="cpu_profile"' };
+    return { status: 200, body: flameGraph(profile.nodes, profile.samples ?? []), headers };
+  } catch (error) {
+    return textReply(500, errorText(error));
+  } finally {
+    session.disconnect();
+    running = false;
+  }
+}

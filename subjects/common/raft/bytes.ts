@@ -1,9 +1,13 @@
+const FIRST_BYTES = 256;
+/** A writer that is used again does not keep more. */
+const MAX_REUSED_BYTES = 256 << 10;
+
 /**
  * Builds a buffer. Numbers are doubles: exact up to 2^53, and all of ours are. Memory is never from Node's pool: log
  * entries are kept, and each would keep 8 KiB of what else the pool held at the time.
  */
 export class ByteWriter {
-  #buffer = Buffer.allocUnsafeSlow(256);
+  #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
   #length = 0;
 
   #room(bytes: number): number {
@@ -49,9 +53,25 @@ export class ByteWriter {
     return this;
   }
 
+  /** A string of one character a byte, length first. */
+  latin1(text: string): this {
+    this.u32(text.length);
+    const at = this.#room(text.length);
+    this.#buffer.write(text, at, "latin1");
+    return this;
+  }
+
   /** The result shares the writer's memory: write no more after it. */
   done(): Buffer {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** A copy for what is not kept long, from Node's pool; the writer begins anew, with the memory that it has. */
+  take(): Buffer {
+    const taken = Buffer.from(this.done());
+    this.#length = 0;
+    if (this.#buffer.length > MAX_REUSED_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    return taken;
   }
 }
 
@@ -93,7 +113,7 @@ export class ByteReader {
 
   /** A copy with memory of its own: what it came from may be a large buffer that should not be kept alive. */
   bytes(): Buffer {
-    const shared = this.#shared();
+    const shared = this.view();
     const own = Buffer.allocUnsafeSlow(shared.length);
     shared.copy(own);
     return own;
@@ -101,10 +121,11 @@ export class ByteReader {
 
   /** Bytes as a string, one character each. */
   latin1(): string {
-    return this.#shared().toString("latin1");
+    return this.view().toString("latin1");
   }
 
-  #shared(): Buffer {
+  /** As `bytes`, but in the memory that is being read: not to be kept. */
+  view(): Buffer {
     const length = this.u32();
     const at = this.#take(length);
     return this.#buffer.subarray(at, at + length);

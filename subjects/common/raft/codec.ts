@@ -30,26 +30,49 @@ const HAS_SNAPSHOT = 2;
 
 export function encodeMessage(message: RaftMessage): Buffer {
   const writer = new ByteWriter();
-  writer.byte(MESSAGE_TYPES.indexOf(message.type));
-  writer.byte((message.reject ? REJECT : 0) | (message.snapshot === null ? 0 : HAS_SNAPSHOT));
-  const { from, to, term, index, logTerm, commit, hint } = message;
-  for (const value of [from, to, term, index, logTerm, commit, hint]) writer.number(value);
-  writeEntries(writer, message.entries);
-  if (message.snapshot !== null) writeSnapshot(writer, message.snapshot);
+  writeMessage(writer, message);
   return writer.done();
 }
 
 /** @throws RangeError when the bytes are not a message. */
 export function decodeMessage(buffer: Buffer): RaftMessage {
-  const reader = new ByteReader(buffer);
+  return readMessage(new ByteReader(buffer));
+}
+
+export function writeMessage(writer: ByteWriter, message: RaftMessage): void {
+  const { from, to, term, index, logTerm, commit, hint } = message;
+  writer
+    .byte(MESSAGE_TYPES.indexOf(message.type))
+    .byte((message.reject ? REJECT : 0) | (message.snapshot === null ? 0 : HAS_SNAPSHOT))
+    .number(from)
+    .number(to)
+    .number(term)
+    .number(index)
+    .number(logTerm)
+    .number(commit)
+    .number(hint);
+  writeEntries(writer, message.entries);
+  if (message.snapshot !== null) writeSnapshot(writer, message.snapshot);
+}
+
+/** @throws RangeError when what follows is not a message. */
+export function readMessage(reader: ByteReader): RaftMessage {
   const type = MESSAGE_TYPES[reader.byte()];
   if (type === undefined) throw new RangeError("unknown message type");
   const flags = reader.byte();
-  const [from, to, term, index] = [reader.number(), reader.number(), reader.number(), reader.number()];
-  const [logTerm, commit, hint] = [reader.number(), reader.number(), reader.number()];
-  const entries = readEntries(reader);
-  const snapshot = (flags & HAS_SNAPSHOT) === 0 ? null : readSnapshot(reader);
-  return { type, from, to, term, index, logTerm, commit, reject: (flags & REJECT) !== 0, hint, entries, snapshot };
+  return {
+    type,
+    from: reader.number(),
+    to: reader.number(),
+    term: reader.number(),
+    index: reader.number(),
+    logTerm: reader.number(),
+    commit: reader.number(),
+    reject: (flags & REJECT) !== 0,
+    hint: reader.number(),
+    entries: readEntries(reader),
+    snapshot: (flags & HAS_SNAPSHOT) === 0 ? null : readSnapshot(reader),
+  };
 }
 
 export function encodeConfChange(change: ConfChange): Buffer {

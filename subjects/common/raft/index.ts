@@ -1,5 +1,12 @@
 export { ByteReader, ByteWriter } from "./bytes.ts";
-export { decodeConfChange, decodeMessage, encodeConfChange, encodeMessage } from "./codec.ts";
+export {
+  decodeConfChange,
+  decodeMessage,
+  encodeConfChange,
+  encodeMessage,
+  readMessage,
+  writeMessage,
+} from "./codec.ts";
 export { FileRaftStorage } from "./file-raft-storage.ts";
 export { emptyMember, newGroup } from "./new-group.ts";
 export type { LeaseOptions } from "./leader-lease.ts";

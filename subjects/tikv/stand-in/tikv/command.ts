@@ -66,7 +66,7 @@ export function encodeCommand(command: Command): Buffer {
   return writer.done();
 }
 
-/** @throws RangeError when the bytes are not a command. */
+/** Values are views of `data`. @throws RangeError when the bytes are not a command. */
 export function decodeCommand(data: Buffer): Command {
   const reader = new ByteReader(data);
   const kind = KINDS[reader.byte()];
@@ -90,7 +90,7 @@ export function decodeCommand(data: Buffer): Command {
 
 function writeSplit(writer: ByteWriter, { keys, parts }: SplitCommand): void {
   writer.u32(keys.length);
-  for (const one of keys) writer.bytes(latin1(one));
+  for (const one of keys) writer.latin1(one);
   writer.u32(parts.length);
   for (const { regionId, peerIds } of parts) writer.number(regionId).numbers(peerIds);
 }
@@ -105,10 +105,10 @@ function writeOp(writer: ByteWriter, op: WriteOp): void {
   const family = op.family === undefined ? 0 : FAMILIES.indexOf(op.family);
   writer.byte(OPS.indexOf(op.kind) | (family << FAMILY_SHIFT));
   if (op.kind === "delete-range") {
-    writer.bytes(latin1(op.start)).bytes(latin1(op.end));
+    writer.latin1(op.start).latin1(op.end);
     return;
   }
-  writer.bytes(latin1(op.key));
+  writer.latin1(op.key);
   if (op.kind === "put" || op.kind === "cas") writer.bytes(op.value);
   if (op.kind === "cas") writer.byte(op.expected === null ? 0 : 1).bytes(op.expected ?? Buffer.alloc(0));
 }
@@ -119,13 +119,13 @@ function readOp(reader: ByteReader): WriteOp {
   const kind = OPS[byte & OP_MASK];
   switch (kind) {
     case "put":
-      return { kind, key: reader.latin1(), value: reader.bytes(), ...family };
+      return { kind, key: reader.latin1(), value: reader.view(), ...family };
     case "delete":
       return { kind, key: reader.latin1(), ...family };
     case "delete-range":
       return { kind, start: reader.latin1(), end: reader.latin1(), ...family };
     case "cas": {
-      const [key, value, exists, expected] = [reader.latin1(), reader.bytes(), reader.byte() === 1, reader.bytes()];
+      const [key, value, exists, expected] = [reader.latin1(), reader.view(), reader.byte() === 1, reader.view()];
       return { kind, key, value, expected: exists ? expected : null, ...family };
     }
     default:
@@ -137,8 +137,4 @@ function familyAt(index: number): Family {
   const family = FAMILIES[index];
   if (family === undefined) throw new RangeError("unknown column family");
   return family;
-}
-
-function latin1(text: string): Buffer {
-  return Buffer.from(text, "latin1");
 }

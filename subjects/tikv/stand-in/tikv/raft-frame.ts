@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, decodeMessage, encodeMessage, type RaftMessage } from "../../../common/raft/index.ts";
+import { ByteReader, ByteWriter, readMessage, writeMessage, type RaftMessage } from "../../../common/raft/index.ts";
 import { DISK_USAGES, type DiskUsage } from "./disk-usage.ts";
 import { readPeer, writePeer, type Peer, type RegionEpoch } from "./region.ts";
 
@@ -26,16 +26,19 @@ export type FrameBody =
 /** Order is the wire format. */
 const KINDS: readonly FrameBody["kind"][] = ["raft", "gone", "read-index", "read-index-reply"];
 
+/** Every frame is written in the same memory and copied from there. */
+const writer = new ByteWriter();
+
 export function encodeFrame({ regionId, from, to, epoch, startKey, endKey, diskUsage, body }: RaftFrame): Buffer {
-  const writer = new ByteWriter().number(regionId);
+  writer.number(regionId);
   for (const peer of [from, to]) writePeer(writer, peer);
   writer.number(epoch.confVer).number(epoch.version);
-  writer.bytes(Buffer.from(startKey, "latin1")).bytes(Buffer.from(endKey, "latin1"));
+  writer.latin1(startKey).latin1(endKey);
   writer.byte(DISK_USAGES.indexOf(diskUsage)).byte(KINDS.indexOf(body.kind));
-  if (body.kind === "raft") writer.bytes(encodeMessage(body.message));
+  if (body.kind === "raft") writeMessage(writer, body.message);
   else if (body.kind === "read-index") writer.number(body.context);
   else if (body.kind === "read-index-reply") writer.number(body.context).number(body.index);
-  return writer.done();
+  return writer.take();
 }
 
 /** @throws RangeError when the bytes are not a frame. */
@@ -52,7 +55,7 @@ function readBody(reader: ByteReader): FrameBody {
   const kind = KINDS[reader.byte()];
   switch (kind) {
     case "raft":
-      return { kind, message: decodeMessage(reader.bytes()) };
+      return { kind, message: readMessage(reader) };
     case "gone":
       return { kind };
     case "read-index":

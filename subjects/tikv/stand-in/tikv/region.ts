@@ -63,7 +63,7 @@ export function peerOn(region: Region, storeId: number): Peer | undefined {
 
 export function writeRegion(writer: ByteWriter, region: Region): void {
   writer.number(region.id);
-  writer.bytes(Buffer.from(region.startKey, "latin1")).bytes(Buffer.from(region.endKey, "latin1"));
+  writer.latin1(region.startKey).latin1(region.endKey);
   writer.number(region.epoch.confVer).number(region.epoch.version).u32(region.peers.length);
   for (const peer of region.peers) writePeer(writer, peer);
 }

@@ -90,7 +90,7 @@ export function embeddedNodes(layout: EmbeddedLayout): NodeSpec[] {
   return [
     ...PD.map((name) => node(layout, name, { role: "pd", image: "pingcap/pd:v8.5.7", argv: pdArgv(layout, name) })),
     ...TIKV.map((name) =>
-      node(layout, name, { role: "tikv", image: "pingcap/tikv:v8.5.5", argv: tikvArgv(layout, name) }),
+      node(layout, name, { role: "tikv", image: "pingcap/tikv:v8.5.7", argv: tikvArgv(layout, name) }),
     ),
     {
       ...node(layout, "prometheus", {
@@ -138,10 +138,10 @@ export const TIKV_CONFIG = "tikv.toml";
  * takes at most the capacity, and a twentieth of that is the reserve below which it refuses writes.
  */
 export const tikvConfig = `[storage]
-reserve-space = "64MB"
+reserve-space = "32MB"
 
 [raftstore]
-capacity = "2GB"
+capacity = "1GB"
 
 [rocksdb]
 max-open-files = 256

@@ -1,19 +1,17 @@
-import { statfsSync } from "node:fs";
 import type { Clock, EpochMs } from "../../../../harness/base/clock.ts";
-import { errorText } from "../../../../harness/base/errors.ts";
 import type { Random } from "../../../../harness/base/random.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
 import { listenOnePort, type OnePortServer } from "../../../common/one-port/one-port-server.ts";
-import { FileRaftStorage, type RaftStorage } from "../../../common/raft/index.ts";
+import { FileRaftStorage } from "../../../common/raft/index.ts";
 import { logOfNode, type AdjustableNodeLog } from "../node-log.ts";
 import { bootstrapCluster, identify } from "./bootstrap.ts";
 import type { DataDir, StoreIdentity } from "./data-dir.ts";
-import { diskSizes, type DiskSizes } from "./disk-usage.ts";
+import { DiskHealth } from "./disk-health.ts";
 import { drainLeaders } from "./drain.ts";
 import { GrpcPort } from "./grpc-port.ts";
-import type { StoreMessage } from "./pd-messages.ts";
+import type { StoreHeartbeatReply, StoreMessage } from "./pd-messages.ts";
 import { PdSession } from "./pd-session.ts";
 import { PdWorker } from "./pd-worker.ts";
 import { decodeFrame } from "./raft-frame.ts";
@@ -25,9 +23,10 @@ import { statusListener } from "./status-server.ts";
 import { Store } from "./store.ts";
 import { watchStore } from "./store-metrics.ts";
 import { TikvMetrics } from "./tikv-metrics.ts";
+import { StoreHealth } from "./store-health.ts";
 import { tikvGrpcServer } from "./tikv-service.ts";
 
-export const VERSION = "8.5.5";
+export const VERSION = "8.5.7";
 export const GIT_HASH = "9db56f31b7c5c1bbd5bd4ae1ff1ea0d1c4a97df2";
 
 export interface TikvNodeOptions {
@@ -51,6 +50,8 @@ export interface TikvNodeOptions {
 /** raftstore.raft-base-tick-interval */
 const TICK_MS = 1_000;
 const DRAIN_MS = 20_000;
+/** pdpb.ControlGrpcEvent */
+const PAUSE_GRPC = 0;
 /** metapb.StoreState */
 const TOMBSTONE = 2;
 
@@ -60,12 +61,14 @@ export class TikvNode {
   readonly #stop: AbortController;
   readonly #parts: Parts;
   readonly #grpc: GrpcPort;
+  readonly #saidToClients: StoreHealth;
   #stopping = false;
 
   private constructor(options: TikvNodeOptions, stop: AbortController, parts: Parts) {
     this.#options = options;
     this.#stop = stop;
     this.#parts = parts;
+    this.#saidToClients = new StoreHealth(parts.store.storeId, options.startedAt, () => parts.health.slowScore);
     this.#grpc = new GrpcPort(() => this.#listen(), options.clock, options.log);
   }
 
@@ -90,6 +93,7 @@ export class TikvNode {
     });
     await session.call("IsBootstrapped", {}, signal);
     log.info("server.rs:394", "connect to PD cluster", { cluster_id: session.clusterId });
+    await session.timestamp(signal);
     const identity = await identify(dataDir, session, signal);
     const parts = await assemble(options, { identity, session, metrics, stop: stop.signal });
     const self = storeMessage(options, identity);
@@ -109,13 +113,16 @@ export class TikvNode {
     const { store, worker, transport } = this.#parts;
     this.#stopping = true;
     const reaches = (storeId: number): boolean => transport.reaches(storeId);
+    worker.current?.heartbeat();
     await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log, reaches });
+    this.#saidToClients.stop();
     this.#stop.abort();
     await worker.current?.[Symbol.asyncDispose]();
     await this.#grpc.close();
     for (const server of this.#parts.servers) await server.close();
     await this.#parts.transport[Symbol.asyncDispose]();
     await store.stop();
+    this.#parts.health[Symbol.dispose]();
     await this.#parts.storage[Symbol.asyncDispose]();
   }
 
@@ -127,7 +134,7 @@ export class TikvNode {
       ...parseAddress(settings.addr),
       rules,
       log: logOfNode(log, "server.rs:600"),
-      grpc: tikvGrpcServer(api, metrics.grpcFailures),
+      grpc: tikvGrpcServer({ api, health: this.#saidToClients, clock, failures: metrics.grpcFailures }),
       peer: (hello, frames) => this.#receive(hello, frames),
     });
     log.info("server.rs:316", "listening on addr", { addr: settings.addr });
@@ -171,7 +178,7 @@ export class TikvNode {
 
   #startWorker(): PdWorker {
     const { clock, random, log, timeFactor, startedAt } = this.#options;
-    const { session, store, metrics, disk, hasPast } = this.#parts;
+    const { session, store, metrics, health, hasPast } = this.#parts;
     return new PdWorker({
       session,
       store,
@@ -182,19 +189,28 @@ export class TikvNode {
       timeFactor,
       hasPast,
       messages: metrics.pdHeartbeats,
-      onReply: () => {},
+      onReply: ({ control_grpc }) => this.#obey(control_grpc),
       stats: () => {
-        const { capacity, available, used } = disk();
+        const { capacity, available, used } = health.space.sizes();
         return {
           capacity: String(capacity),
           available: String(available),
           used_size: String(used),
           start_time: Math.floor(startedAt / 1000),
-          slow_score: "1",
+          slow_score: String(health.slowScore),
           is_grpc_paused: this.#grpc.paused,
           is_stopping: this.#stopping,
         };
       },
+    });
+  }
+
+  /** PD's wish about requests, if it has one (`pdpb.ControlGrpc`). */
+  #obey(control: StoreHeartbeatReply["control_grpc"]): void {
+    if (control === null) return;
+    const done = control.ctrl_event === PAUSE_GRPC ? this.#grpc.pause() : this.#grpc.resume();
+    done.catch((error: unknown) => {
+      this.#options.log.error("pd.rs:1110", "failed to control the grpc server", { err: errorText(error) });
     });
   }
 
@@ -217,13 +233,13 @@ interface Parts {
   readonly servers: OnePortServer[];
   /** Set once the store may talk about itself. */
   readonly worker: { current: PdWorker | null };
-  disk(): DiskSizes;
+  readonly health: DiskHealth;
   /** Its folder held a log when it started. */
   readonly hasPast: boolean;
 }
 
 async function assemble(
-  { settings, name, dataDir, rules, clock, random, log, startedAt, timeFactor, onFatal }: TikvNodeOptions,
+  { config, name, dataDir, rules, clock, random, log, startedAt, timeFactor, onFatal }: TikvNodeOptions,
   from: {
     readonly identity: StoreIdentity;
     readonly session: PdSession;
@@ -234,6 +250,8 @@ async function assemble(
   const { identity, session, metrics } = from;
   const { storage, found } = await FileRaftStorage.open(dataDir.raftFolder);
   const worker: Parts["worker"] = { current: null };
+  const health = new DiskHealth({ folder: dataDir.path, storage, config, metrics, clock, log, timeFactor, onFatal });
+  health.watch(from.stop);
   const transport = new RaftTransport({
     name,
     clusterId: session.clusterId,
@@ -251,42 +269,22 @@ async function assemble(
   });
   const store = new Store({
     storeId: identity.storeId,
-    storage: measured(storage, clock, metrics.raft.appendLog),
+    storage: health.storage,
     found,
     clock,
     random,
     log,
     metrics: metrics.raft,
     timeFactor,
-    diskUsage: () => "Normal",
+    diskUsage: () => health.space.usage,
     send: (storeId, frame) => transport.send(storeId, frame),
     onChanged: (peer) => worker.current?.report(peer),
     onSplit: (regions) => void worker.current?.reportSplit(regions),
     onFatal,
   });
-  const disk = () => ({
-    ...diskOf(dataDir.path, settings.capacityBytes, storage.sizeBytes),
-    raftBytes: storage.sizeBytes,
-  });
   const pendingHeartbeats = (): number => worker.current?.pending ?? 0;
-  watchStore(metrics, { store, transport, pendingHeartbeats, disk }, startedAt);
-  return { session, metrics, storage, store, transport, servers: [], worker, disk, hasPast: found.size > 0 };
-}
-
-/** The same storage; how long each write with its fsync took is observed. */
-function measured(storage: RaftStorage, clock: Clock, observe: (ms: number) => void): RaftStorage {
-  return {
-    get sizeBytes() {
-      return storage.sizeBytes;
-    },
-    write: async (updates) => {
-      const started = clock.monotonic();
-      await storage.write(updates);
-      observe(clock.monotonic() - started);
-    },
-    rewrite: (images) => storage.rewrite(images),
-    [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
-  };
+  watchStore(metrics, { store, transport, pendingHeartbeats, disk: () => health.space.sizes() }, startedAt);
+  return { session, metrics, storage, store, transport, servers: [], worker, health, hasPast: found.size > 0 };
 }
 
 function storeMessage({ settings, startedAt }: TikvNodeOptions, { storeId }: StoreIdentity): StoreMessage {
@@ -300,13 +298,4 @@ function storeMessage({ settings, startedAt }: TikvNodeOptions, { storeId }: Sto
     deploy_path: "/",
     labels: Object.entries(settings.labels).map(([key, value]) => ({ key, value })),
   };
-}
-
-function diskOf(path: string, limit: number, used: number): DiskSizes {
-  try {
-    const { bsize, blocks, bavail } = statfsSync(path);
-    return diskSizes({ totalBytes: blocks * bsize, freeBytes: bavail * bsize }, limit, used);
-  } catch (error) {
-    throw new Error(`disk of ${path}: ${errorText(error)}`, { cause: error });
-  }
 }

@@ -34,6 +34,8 @@ export interface PdSessionOptions {
 const RETRY_MS = 300;
 const REQUEST_TIMEOUT_MS = 2_000;
 const LEAST_TIMEOUT_MS = 1_000;
+/** LEADER_CHANGE_RETRY (tikv/tikv:components/pd_client/src/client.rs) */
+const TIMESTAMP_TRIES = 10;
 
 /** Methods as metrics name them. */
 const METRIC_NAMES: Readonly<Record<string, string>> = {
@@ -107,6 +109,31 @@ export class PdSession implements AsyncDisposable {
       this.#lose(client);
       throw error;
     }
+  }
+
+  /**
+   * Every TiKV wants a timestamp before it serves, whatever its clients ask for.
+   * @throws HarnessError `failed to get timestamp from PD` when none comes; the signal's reason.
+   */
+  async timestamp(signal: AbortSignal): Promise<void> {
+    const { clock, timeFactor } = this.#options;
+    let last: unknown = null;
+    for (let left = TIMESTAMP_TRIES; left > 0; left--) {
+      const { client } = await this.#findLeader(signal);
+      const timeout = AbortSignal.timeout(Math.max(LEAST_TIMEOUT_MS, REQUEST_TIMEOUT_MS * timeFactor));
+      try {
+        const method = methodOf<object, { readonly header: ReplyHeader | null }>("Tso");
+        await using stream = await client.bidi(method, AbortSignal.any([signal, timeout]));
+        stream.write({ header: this.header(), count: 1 });
+        for await (const _ of stream.responses) return;
+      } catch (error) {
+        signal.throwIfAborted();
+        last = error;
+        this.#lose(client);
+      }
+      await clock.sleep(RETRY_MS * timeFactor, signal);
+    }
+    throw new HarnessError("timeout", `failed to get timestamp from PD: ${errorText(last)}`, { cause: last });
   }
 
   header(): { readonly cluster_id: string } {

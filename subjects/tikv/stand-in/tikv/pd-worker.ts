@@ -21,6 +21,7 @@ export class PdWorker implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<unknown>;
   readonly #regions: RegionHeartbeats;
+  readonly #stores: StoreHeartbeats;
 
   constructor(options: PdWorkerOptions) {
     this.#options = options;
@@ -28,17 +29,22 @@ export class PdWorker implements AsyncDisposable {
     const { signal } = this.#stop;
     const splitter = new RegionSplitter(options);
     const orders = new PdOrders({ ...options, splitter });
-    const stores = new StoreHeartbeats(options);
+    this.#stores = new StoreHeartbeats(options);
     this.#regions = new RegionHeartbeats({ ...options, onReply: (reply) => orders.obey(reply) });
     session.onLeader(() => {
       this.#regions.reconnect();
       clock.sleep(random.int(FIND_LEADER_MS) * timeFactor, signal).then(
-        () => stores.wake(),
+        () => this.#stores.wake(),
         () => {},
       );
     });
-    const parts = [stores, this.#regions, splitter, new StalePeers(options)];
+    const parts = [this.#stores, this.#regions, splitter, new StalePeers(options)];
     this.#running = Promise.all(parts.map((part) => part.run(signal)));
+  }
+
+  /** Says at once how the store is, e.g. that it is about to stop. */
+  heartbeat(): void {
+    this.#stores.wake();
   }
 
   /** Heartbeats that are due and not sent yet. */

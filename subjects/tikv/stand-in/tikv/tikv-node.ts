@@ -1,4 +1,5 @@
 import type { Clock, EpochMs } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
 import type { Random } from "../../../../harness/base/random.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";

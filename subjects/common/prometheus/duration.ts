@@ -19,6 +19,13 @@ export function parseDuration(text: string): number | null {
   return units.reduce((sum, unit, index) => sum + Number(match[index + 1] ?? 0) * (UNITS[unit] as number), 0);
 }
 
+/** What is wrong with a duration that `parseDuration` does not take, in the words of `model.ParseDuration`. */
+export function durationFault(text: string): string {
+  for (const [, unit = ""] of text.matchAll(/\d+(\D+)/g))
+    if (!Object.hasOwn(UNITS, unit)) return `unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`;
+  return `not a valid duration string: ${JSON.stringify(text)}`;
+}
+
 /**
  * As Prometheus prints durations (`model.Duration`): `15s`, `1h30m`, `200ms`; years and weeks only when nothing is left
  * over, because `90d` reads better than `12w6d`.

@@ -44,11 +44,11 @@ export function sortedLabels(labels: Labels): Labels {
   return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** As errors show them: `{a="b", c="d"}`, the metric's name in front. */
+/** As errors show them: `{__name__="x", a="b"}`. */
 export function showLabels(labels: Labels): string {
+  const shown = (name: string) => (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name));
   const pairs = Object.keys(labels)
-    .filter((name) => name !== NAME)
     .sort()
-    .map((name) => `${name}=${JSON.stringify(labels[name])}`);
-  return `${labels[NAME] ?? ""}{${pairs.join(", ")}}`;
+    .map((name) => `${shown(name)}=${JSON.stringify(labels[name])}`);
+  return `{${pairs.join(", ")}}`;
 }

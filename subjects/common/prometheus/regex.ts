@@ -14,7 +14,7 @@ export interface Regex {
  * @throws SyntaxError in Go's words
  */
 export function compileRegex(pattern: string): Regex {
-  const compiled = compiledOf(pattern, pattern);
+  const compiled = compiledOf(pattern);
   return {
     found: (text) => compiled.test(text),
     replaceAll: (text, replacement) =>
@@ -40,7 +40,9 @@ export interface AnchoredRegex {
  * @throws SyntaxError in Go's words
  */
 export function anchoredRegex(pattern: string): AnchoredRegex {
-  const compiled = compiledOf(`^(?s:${pattern})$`, pattern);
+  // Alone first: what is wrong is then said of the pattern as it was written.
+  compiledOf(pattern);
+  const compiled = compiledOf(`^(?s:${pattern})$`);
   const literals = literalsOf(pattern);
   const known = new Map<string, boolean>();
   const test = (text: string): boolean => {
@@ -69,12 +71,11 @@ function literalsOf(pattern: string): ReadonlySet<string> | null {
   return /^[^\\.+*?()[\]{}^$]*$/.test(pattern) ? new Set(pattern.split("|")) : null;
 }
 
-function compiledOf(pattern: string, shown: string): RE2JS {
+function compiledOf(pattern: string): RE2JS {
   try {
     return RE2JS.compile(pattern);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new SyntaxError(text.replaceAll(`^(?s:${shown})$`, shown), { cause: error });
+    throw new SyntaxError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 

@@ -12,7 +12,7 @@ import { binary } from "./binary.ts";
 import type { Budget } from "./budget.ts";
 import { withoutName } from "./drop-name.ts";
 import { absence, demandedLabels, functions } from "./functions.ts";
-import { distinct, gridOf, type Grid, type GridValue, type StepSeries } from "./grid.ts";
+import { distinct, gridOf, merged, type Grid, type GridValue, type StepSeries } from "./grid.ts";
 import { isInvariant } from "./invariant.ts";
 import { labelFunctions, relabelled } from "./label-functions.ts";
 import { rangeFunctions } from "./range-functions.ts";
@@ -136,7 +136,7 @@ export class Evaluator {
     if (expr.name === "timestamp" && first?.kind === "selector") {
       // As there, an offset beside `@` does not count here.
       const shift = this.#shift(first.at === null ? first : { ...first, offsetMs: 0 });
-      return { type: "vector", series: yield* this.#instant(first, grid, shift, true) };
+      return { type: "vector", series: merged(yield* this.#instant(first, grid, shift, true)) };
     }
     const range = args.find((each) => each.kind === "matrix" || each.kind === "subquery");
     if (range !== undefined) return yield* this.#rangeCall(expr.name, args, range, grid);

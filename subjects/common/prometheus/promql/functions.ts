@@ -2,7 +2,7 @@ import { NAME, type Labels } from "../labels.ts";
 import type { Expr } from "./ast.ts";
 import { calendarDate, calendarFunctions } from "./calendar.ts";
 import { withoutName } from "./drop-name.ts";
-import { log10, log2 } from "./go-math.ts";
+import { log10, log2, max, min } from "./go-math.ts";
 import { emptySeries, merged, type Grid, type GridValue, type StepSeries } from "./grid.ts";
 import { bucketFraction, bucketQuantile, overHistograms } from "./histogram.ts";
 
@@ -51,7 +51,7 @@ const clamp =
       values,
       present: present.map((one, step) => (high(given, step) < low(given, step) ? 0 : one)),
     }));
-    return each(kept, (value, step) => Math.max(low(given, step), Math.min(high(given, step), value)));
+    return each(kept, (value, step) => max(low(given, step), min(high(given, step), value)));
   };
 const scalarOf =
   (index: number): Bound =>

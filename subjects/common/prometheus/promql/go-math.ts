@@ -6,6 +6,16 @@ export function pow(x: number, y: number): number {
   return x ** y;
 }
 
+/** `math.Max`: plus infinity is the most, whatever the other is; else one that is undefined makes it undefined. */
+export function max(a: number, b: number): number {
+  return a === Infinity || b === Infinity ? Infinity : Math.max(a, b);
+}
+
+/** `math.Min`: as `max`, the other way round. */
+export function min(a: number, b: number): number {
+  return a === -Infinity || b === -Infinity ? -Infinity : Math.min(a, b);
+}
+
 /** `math.Log2` by way of the exponent: exact for powers of two. */
 export function log2(x: number): number {
   if (!(x > 0) || x === Infinity) return Math.log2(x);

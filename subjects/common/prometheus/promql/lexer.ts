@@ -7,6 +7,7 @@ export type TokenKind =
   | "number"
   | "duration"
   | "keyword"
+  | "preprocessor"
   | "operator"
   | "aggregator"
   | "sign"
@@ -26,9 +27,11 @@ const WORDS: ReadonlyMap<string, TokenKind> = new Map([
     ...["sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"],
     ...["topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"],
   ].map((word) => [word, "aggregator"] as const),
-  ...["offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "start", "end"].map(
+  ...["offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool"].map(
     (word) => [word, "keyword"] as const,
   ),
+  ["start", "preprocessor"],
+  ["end", "preprocessor"],
   ["inf", "number"],
   ["nan", "number"],
 ]);
@@ -39,10 +42,9 @@ const ALPHA = /[a-zA-Z_]/;
 const ALPHANUMERIC = /[a-zA-Z0-9_]/;
 /** Before these a string has ended, whatever its quotes. */
 const ESCAPE = /\\(?:[abfnrtv\\]|[0-7]{3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})/y;
-const DURATION = /\d+(?:ms|[smhdwy]s?)(?:\d+[smhdw]s?)*(?![a-zA-Z0-9_])/y;
 
 /** What a token is called in errors (promql/parser/lex.go: `Item.desc`). */
-export function describe({ kind, text, word }: Token): string {
+export function describe({ kind, text }: Token): string {
   switch (kind) {
     case "end of input":
       return kind;
@@ -55,15 +57,12 @@ export function describe({ kind, text, word }: Token): string {
     case "identifier":
     case "metric identifier":
       return `${kind} ${quoted(text)}`;
+    case "preprocessor":
     case "sign":
       return quoted(text);
     default:
-      return `${kind} ${word.length > 10 && kind !== "number" ? `${quoted(text.slice(0, 10))}...` : shortened(text)}`;
+      return `${kind} ${text.length > 10 ? `${quoted(text.slice(0, 10))}...` : quoted(text)}`;
   }
-}
-
-function shortened(text: string): string {
-  return text.length > 10 ? `${quoted(text.slice(0, 10))}...` : quoted(text);
 }
 
 /** Go's `%q` of a text. */
@@ -120,7 +119,7 @@ export class Lexer {
     const [start, end] = [this.#at, this.#at + length];
     const text = this.#text.slice(start, end);
     this.#at = end;
-    const word = kind === "keyword" || kind === "aggregator" || kind === "operator" ? text.toLowerCase() : text;
+    const word = WORDS.has(text.toLowerCase()) && kind !== "identifier" ? text.toLowerCase() : text;
     return { kind, text, word, at: { start, end } };
   }
 
@@ -231,14 +230,14 @@ export class Lexer {
     }
     if (c === ",") return this.#token("sign", 1);
     if (`"'\``.includes(c)) return this.#string(c);
-    if (c === "=") return this.#token("sign", next === "~" ? 2 : 1);
+    if (c === "=") return next === "~" ? this.#token("operator", 2) : this.#token("sign", 1);
     if (c === "!") {
       if (next !== "~" && next !== "=")
         this.#fail(
           this.#at,
           `unexpected character after '!' inside braces: ${quotedRune(next === "" ? "\ufffd" : next)}`,
         );
-      return this.#token(next === "~" ? "sign" : "operator", 2);
+      return this.#token("operator", 2);
     }
     if (c === "{") this.#fail(this.#at, `unexpected left brace '{'`);
     if (c === "}") {
@@ -299,13 +298,10 @@ export class Lexer {
 
   #number(): Token {
     const start = this.#at;
-    const { length, good } = scanNumber(this.#text.slice(start));
-    if (good) return this.#token("number", length);
-    DURATION.lastIndex = start;
-    const duration = DURATION.exec(this.#text)?.[0];
-    if (duration !== undefined) return this.#token("duration", duration.length);
-    const rest = /^\d*[a-zA-Z0-9_.]*/.exec(this.#text.slice(start))?.[0] ?? "";
-    return this.#fail(start, `bad number or duration syntax: ${quoted(rest)}`);
+    const scan = new Scan(this.#text, start);
+    if (scan.number()) return this.#token("number", scan.at - start);
+    if (scan.restOfDuration()) return this.#token("duration", scan.at - start);
+    return this.#fail(start, `bad number or duration syntax: ${quoted(this.#text.slice(start, scan.at))}`);
   }
 }
 
@@ -313,12 +309,66 @@ function rune(c: string): string {
   return `U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")} ${quotedRune(c)}`;
 }
 
-const NUMBER =
-  /(?:0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:\d+(?:_\d+)*)?(?:\.\d*)?(?:_?\d+)*(?:[eE][+-]?\d+(?:_\d+)*)?)/y;
+/** `scanNumber` and `acceptRemainingDuration` of promql/parser/lex.go: where they stop is part of what errors show. */
+class Scan {
+  readonly #text: string;
+  at: number;
 
-/** The longest number at the beginning; good only when nothing alphanumeric follows. */
-function scanNumber(text: string): { readonly length: number; readonly good: boolean } {
-  NUMBER.lastIndex = 0;
-  const length = NUMBER.exec(text)?.[0].length ?? 0;
-  return { length, good: length > 0 && !/[a-zA-Z0-9_.]/.test(text[length] ?? "") };
+  constructor(text: string, at: number) {
+    this.#text = text;
+    this.at = at;
+  }
+
+  #is(characters: string): boolean {
+    return this.at < this.#text.length && characters.includes(this.#text[this.at] as string);
+  }
+
+  #take(characters: string): boolean {
+    if (!this.#is(characters)) return false;
+    this.at++;
+    return true;
+  }
+
+  #takeAll(characters: string): void {
+    while (this.#is(characters)) this.at++;
+  }
+
+  number(): boolean {
+    const start = this.at;
+    let digits = "0123456789";
+    if (this.#take("0") && this.#take("xX")) {
+      this.#take("_");
+      digits = "0123456789abcdefABCDEF";
+    }
+    this.#take(".");
+    this.#take(digits);
+    let [dot, exponent] = [false, false];
+    while (this.#is(`${digits}._eE`)) {
+      if ((dot && this.#take(".")) || (exponent && this.#take("eE"))) return false;
+      if (this.#take(".")) {
+        dot = true;
+        if (this.#take("_.") || digits.length > 10) return false;
+      } else if (this.#take("eE")) {
+        exponent = true;
+        this.#take("+-");
+        if (this.#take("._eE") || this.at === this.#text.length) return false;
+      } else if (this.#take("_")) {
+        if (this.#take("._eE") || this.at === this.#text.length) return false;
+      } else this.#takeAll(digits);
+    }
+    return this.at > start && !ALPHANUMERIC.test(this.#text[this.at] ?? "");
+  }
+
+  restOfDuration(): boolean {
+    if (!this.#take("smhdwy")) return false;
+    this.#take("s");
+    while (this.#take("0123456789")) {
+      this.#takeAll("0123456789");
+      if (!this.#take("smhdw")) return false;
+      this.#take("s");
+    }
+    if (!ALPHANUMERIC.test(this.#text[this.at] ?? "")) return true;
+    this.at++;
+    return false;
+  }
 }

@@ -7,8 +7,8 @@ import { parseFloatText } from "../text-format.ts";
 export function parseNumber(text: string): number | null {
   if (/^0[xX](_?[0-9a-fA-F]+)+$/.test(text)) return integer(text.slice(2), 16);
   if (/^0[oO]?(_?[0-7]+)+$/.test(text)) return integer(text.replace(/^0[oO]?/, ""), 8);
-  const plain = /^\d+(_\d+)*$/.test(text) && !/^0\d/.test(text) ? text.replaceAll("_", "") : text;
-  return plain.includes("_") ? null : parseFloatText(plain);
+  // Underscores may stand between digits.
+  return /(?<!\d)_|_(?!\d)/.test(text) ? null : parseFloatText(text.replaceAll("_", ""));
 }
 
 function integer(digits: string, base: number): number | null {

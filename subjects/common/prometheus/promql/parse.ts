@@ -1,4 +1,4 @@
-import { parseDuration } from "../duration.ts";
+import { durationFault, parseDuration } from "../duration.ts";
 import { NAME } from "../labels.ts";
 import { matcher, type Matcher, type MatchOp } from "../matcher.ts";
 import type { AggregateOp, At, BinaryOp, Expr, MatrixSelector, Selector, Subquery, VectorMatching } from "./ast.ts";
@@ -79,7 +79,7 @@ class Parser {
   }
 
   whole(): Expr {
-    if (this.#atEnd()) throw parseError("", NOWHERE, "no expression found in input");
+    if (this.#atEnd()) this.#fail(NOWHERE, "no expression found in input");
     const expr = this.#expression(0);
     if (!this.#atEnd()) this.#unexpected();
     return expr;
@@ -194,7 +194,7 @@ class Parser {
 
   #label(): string {
     const { kind, text, at } = this.#token;
-    const known = ["identifier", "metric identifier", "keyword", "aggregator", "string"].includes(kind);
+    const known = ["identifier", "metric identifier", "keyword", "preprocessor", "aggregator", "string"].includes(kind);
     if (!known && !/^[a-z]/i.test(text)) this.#unexpected();
     if (kind === "number" || kind === "duration") this.#unexpected();
     this.#take();
@@ -240,7 +240,7 @@ class Parser {
       return { kind: "number", value, isDuration: false, pos: at };
     }
     const ms = parseDuration(text);
-    if (ms === null) this.#fail(at, `not a valid duration string: ${quoted(text)}`);
+    if (ms === null) this.#fail(at, durationFault(text));
     if (ms > MAX_DURATION_MS) this.#fail(at, "duration out of range");
     return { kind: "number", value: ms / 1_000, isDuration: true, pos: at };
   }
@@ -253,22 +253,31 @@ class Parser {
   }
 
   #call(name: Token): Expr {
-    const { args, end } = this.#arguments();
-    const pos = { start: name.at.start, end };
-    if (experimental.has(name.text)) this.#fail(name.at, `function ${quoted(name.text)} is not enabled`);
-    if (!signatures.has(name.text)) this.#fail(name.at, `unknown function with name ${quoted(name.text)}`);
-    return { kind: "call", name: name.text, args, pos };
+    const { args, end } = this.#arguments(() => {
+      if (experimental.has(name.text)) this.#fail(name.at, `function ${quoted(name.text)} is not enabled`);
+      if (!signatures.has(name.text)) this.#fail(name.at, `unknown function with name ${quoted(name.text)}`);
+    });
+    return { kind: "call", name: name.text, args, pos: { start: name.at.start, end } };
   }
 
-  #arguments(): { readonly args: Expr[]; readonly end: number } {
+  #beginsExpression(): boolean {
+    const { kind, text } = this.#token;
+    return (
+      ["number", "duration", "string", "aggregator"].includes(kind) || "+-({".includes(text) || this.#isMetricName()
+    );
+  }
+
+  /** `check` runs before anything behind the parenthesis is looked at, whose faults would come first otherwise. */
+  #arguments(check = () => {}): { readonly args: Expr[]; readonly end: number } {
     this.#expect("(");
     const args: Expr[] = [];
     if (!this.#is(")")) args.push(this.#expression(0));
     while (this.#is(",")) {
       const comma = this.#take();
-      if (this.#is(")")) this.#fail(comma.at, "trailing commas not allowed in function call args");
+      if (!this.#beginsExpression()) this.#fail(comma.at, "trailing commas not allowed in function call args");
       args.push(this.#expression(0));
     }
+    if (this.#is(")")) check();
     return { args, end: this.#expect(")").at.end };
   }
 

@@ -1,5 +1,6 @@
 import { formatGeneral } from "../go-format.ts";
 import { QueryError } from "./errors.ts";
+import { max } from "./go-math.ts";
 import { emptySeries, type Grid, type StepSeries } from "./grid.ts";
 
 interface Entry {
@@ -20,7 +21,7 @@ export function extremes(
   grid: Grid,
 ): readonly StepSeries[] {
   // As Go's `math.Max`, undefined when any of them is.
-  if (params.reduce((most, param) => Math.max(most, param), -Infinity) < 1) return [];
+  if (params.reduce((most, param) => max(most, param), -Infinity) < 1) return [];
   const results = new Map<StepSeries, StepSeries>();
   for (let step = 0; step < grid.count; step++) {
     const param = params[step] as number;

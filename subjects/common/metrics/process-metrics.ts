@@ -5,15 +5,18 @@ import type { MetricRegistry } from "./registry.ts";
 /** What every server's Prometheus client exports about its own process. */
 export function addProcessMetrics(registry: MetricRegistry, startedAt: EpochMs): void {
   const start = registry.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.");
-  const cpu = registry.gauge("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+  const cpu = registry.counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
   const resident = registry.gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
   const virtual = registry.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.");
   const files = registry.gauge("process_open_fds", "Number of open file descriptors.");
+  let usedBefore = 0;
   registry.collect(() => {
     const { user, system } = process.cpuUsage();
     const memory = process.memoryUsage();
     start.set({}, startedAt / 1000);
-    cpu.set({}, (user + system) / 1e6);
+    const used = (user + system) / 1e6;
+    cpu.inc({}, used - usedBefore);
+    usedBefore = used;
     resident.set({}, memory.rss);
     virtual.set({}, memory.rss + memory.external);
     const open = openFiles();

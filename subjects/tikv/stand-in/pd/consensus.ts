@@ -14,6 +14,7 @@ import {
   RaftRunner,
   type Entry,
   type RaftMessage,
+  type RaftStorage,
   type RoleState,
 } from "../../../common/raft/index.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
@@ -38,6 +39,9 @@ export type News =
   | { readonly kind: "read-confirmed"; readonly id: number }
   /** A member that led before it was restarted does not want the leader key. */
   | { readonly kind: "key-given-up" }
+  /** How long a way there and back takes; `at` is the asking member's. */
+  | { readonly kind: "probe"; readonly at: number }
+  | { readonly kind: "probe-back"; readonly at: number }
   | { readonly kind: "member"; readonly member: MemberMeta }
   | { readonly kind: "regions"; readonly regions: readonly unknown[]; readonly whole: boolean };
 
@@ -56,6 +60,10 @@ export interface ConsensusOptions {
   onNews(from: string, news: News): void;
   /** A link to that member has come up. */
   onPeerUp(name: string): void;
+  /** How long a write with its fsync took. */
+  onWritten(ms: number): void;
+  /** Proposals of this member's that came to nothing. */
+  onFailed(count: number): void;
   onFatal(error: unknown): void;
 }
 
@@ -102,7 +110,7 @@ export class Consensus implements AsyncDisposable {
     this.#storage = storage;
     this.isNew = isNew;
     this.#state = JSON.parse(restored.snapshot.data.toString("utf8")) as ClusterState;
-    this.#runner = new RaftRunner({ storage, onFatal: (error) => options.onFatal(error) });
+    this.#runner = new RaftRunner({ storage: measured(storage, options), onFatal: (error) => options.onFatal(error) });
     this.#node = new RaftNode({
       id: options.self.raftId,
       restored,
@@ -127,6 +135,10 @@ export class Consensus implements AsyncDisposable {
     void this.#tick();
   }
 
+  /** This member's name. */
+  get self(): string {
+    return this.#options.self.name;
+  }
   get state(): ClusterState {
     return this.#state;
   }
@@ -143,6 +155,9 @@ export class Consensus implements AsyncDisposable {
   /** Of what is agreed on, as text. */
   get sizeBytes(): number {
     return Buffer.byteLength(JSON.stringify(this.#state));
+  }
+  get pendingProposals(): number {
+    return this.#pending.size;
   }
   get applied(): number {
     return this.#node.appliedIndex;
@@ -328,9 +343,25 @@ export class Consensus implements AsyncDisposable {
 
   #onRole(role: RoleState): void {
     if (role.role !== "leader") {
+      this.#options.onFailed(this.#pending.size);
       for (const { reject } of this.#pending.values()) reject(new NotDecidedError("leader changed"));
       this.#pending.clear();
     }
     this.#options.onRole(role);
   }
+}
+
+function measured(storage: RaftStorage, { clock, onWritten }: ConsensusOptions): RaftStorage {
+  return {
+    get sizeBytes() {
+      return storage.sizeBytes;
+    },
+    write: async (updates) => {
+      const began = clock.monotonic();
+      await storage.write(updates);
+      onWritten(clock.monotonic() - began);
+    },
+    rewrite: (images) => storage.rewrite(images),
+    [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
+  };
 }

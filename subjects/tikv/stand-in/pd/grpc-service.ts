@@ -1,9 +1,11 @@
 import { Server, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Clock } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
 import { healthService, pdService } from "../../proto/load.ts";
 import type { NodeLog } from "../node-log.ts";
 import { PdRefusal, type Cluster } from "./cluster.ts";
 import type { Leadership } from "./leadership.ts";
+import type { ObservedMetrics } from "./metrics-observed.ts";
 import {
   peerFromWire,
   peerToWire,
@@ -30,6 +32,8 @@ export interface GrpcParts {
   readonly cluster: Cluster;
   readonly leadership: Leadership;
   readonly coordinator: Coordinator;
+  readonly observed: ObservedMetrics;
+  readonly clock: Clock;
   readonly log: NodeLog;
 }
 
@@ -76,10 +80,12 @@ export class PdGrpcService {
   server(): Server {
     const server = new Server({ "grpc.max_receive_message_length": 64 * 1024 * 1024 });
     server.addService(pdService, {
-      GetClusterInfo: this.#open(() => ({ service_modes: [1], tso_urls: [] })),
-      GetMembers: this.#open(() => this.#members()),
-      ...this.#routing(),
-      ...this.#storeSide(),
+      ...this.#timed({
+        GetClusterInfo: this.#open(() => ({ service_modes: [1], tso_urls: [] })),
+        GetMembers: this.#open(() => this.#members()),
+        ...this.#routing(),
+        ...this.#storeSide(),
+      }),
       Tso: (call: Stream<Request & { count: number }, unknown>) => this.#tso(call),
       RegionHeartbeat: (call: Stream<HeartbeatRequest, unknown>) => this.#regionHeartbeat(call),
     } as UntypedServiceImplementation);
@@ -88,6 +94,22 @@ export class PdGrpcService {
       Check: (_: unknown, done: (error: null, reply: object) => void) => done(null, { status: 1 }),
     } as UntypedServiceImplementation);
     return server;
+  }
+
+  /** How long each unary call takes, by its name. */
+  #timed(methods: Readonly<Record<string, Unary>>): Readonly<Record<string, Unary>> {
+    const { observed, clock } = this.#parts;
+    const timed = (name: string, method: Unary): Unary => {
+      const labels = { grpc_method: name, grpc_service: "pdpb.PD", grpc_type: "unary" };
+      return (call, done) => {
+        const began = clock.monotonic();
+        method(call, (error, reply) => {
+          observed.grpc.observe(labels, (clock.monotonic() - began) / 1_000);
+          done(error, reply);
+        });
+      };
+    };
+    return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, timed(name, method)]));
   }
 
   #members() {
@@ -105,7 +127,7 @@ export class PdGrpcService {
     };
   }
 
-  #routing(): Record<string, unknown> {
+  #routing(): Record<string, Unary> {
     const { cluster } = this.#parts;
     const { regions } = cluster;
     const range = (start: Buffer, end: Buffer, limit: number) =>
@@ -151,8 +173,8 @@ export class PdGrpcService {
     };
   }
 
-  #storeSide(): Record<string, unknown> {
-    const { cluster } = this.#parts;
+  #storeSide(): Record<string, Unary> {
+    const { cluster, observed, clock } = this.#parts;
     return {
       IsBootstrapped: this.#always(() => ({ bootstrapped: cluster.bootstrapped })),
       Bootstrap: this.#always(async (request: { store: WireStore; region: WireRegion }) => {
@@ -169,7 +191,10 @@ export class PdGrpcService {
         const storeId = Number(request.stats.store_id);
         if (cluster.store(storeId).meta.state === 2)
           throw new HeaderError(ERROR.STORE_TOMBSTONE, `store ${storeId} is tombstone`);
+        const began = clock.monotonic();
         const meta = await cluster.heardStore(storeId, statsFromWire(request.stats));
+        const labels = { address: meta.address, store: String(storeId) };
+        observed.storeHeartbeat.observe(labels, (clock.monotonic() - began) / 1_000);
         return { state: meta.nodeState };
       }),
       AskBatchSplit: this.#leader(async (request: { region: WireRegion; split_count: number }) => {
@@ -215,13 +240,21 @@ export class PdGrpcService {
   }
 
   #regionHeartbeat(call: Stream<HeartbeatRequest, unknown>): void {
-    const { coordinator, leadership } = this.#parts;
+    const { coordinator, leadership, observed, clock } = this.#parts;
+    let isNew = true;
     const send: SendStep = (region, step) => call.write({ header: this.#header(), ...stepMessage(region, step) });
     call.on("data", (request: HeartbeatRequest) => {
       const refused = this.#refusal(request.header) ?? (leadership.serving ? null : notLeader());
       if (refused !== null) return void call.destroy(asServiceError(refused));
-      if (request.region !== null && request.leader !== null)
-        coordinator.onRegionHeartbeat(heardRegion(request, request.region), send);
+      if (request.region === null || request.leader === null) return;
+      const began = clock.monotonic();
+      const labels = this.#storeLabels(request.leader);
+      observed.regionHeard({ ...labels, status: "recv" });
+      if (isNew) observed.regionHeard({ ...labels, status: "bind" });
+      isNew = false;
+      coordinator.onRegionHeartbeat(heardRegion(request, request.region), send);
+      observed.regionHeard({ ...labels, status: "ok" });
+      observed.regionHeartbeat.observe(labels, (clock.monotonic() - began) / 1_000);
     });
     const done = () => coordinator.onStreamEnd(send);
     call.on("end", () => {
@@ -230,6 +263,11 @@ export class PdGrpcService {
     });
     call.on("error", done);
     call.on("cancelled", done);
+  }
+
+  #storeLabels({ store_id }: WirePeer): { readonly address: string; readonly store: string } {
+    const address = this.#parts.cluster.state.stores.find(({ id }) => id === Number(store_id))?.address ?? "";
+    return { address, store: store_id };
   }
 
   #tso(call: Stream<Request & { count: number }, unknown>): void {
@@ -292,12 +330,12 @@ export class PdGrpcService {
     });
   }
 
-  #unary<Q, A>(handle: (request: Q) => A, refuse: (header: Header | null) => GrpcRefusal | null) {
-    return (call: { request: Q & Request }, done: (error: unknown, reply?: unknown) => void): void => {
+  #unary<Q, A>(handle: (request: Q) => A, refuse: (header: Header | null) => GrpcRefusal | null): Unary {
+    return (call, done) => {
       const work = async () => {
         const refused = refuse(call.request.header);
         if (refused !== null) throw refused;
-        const reply = (await handle(call.request)) as object;
+        const reply = (await handle(call.request as Q & Request)) as object;
         return { header: this.#header(), ...reply };
       };
       work().then(
@@ -312,6 +350,8 @@ export class PdGrpcService {
     };
   }
 }
+
+type Unary = (call: { readonly request: Request }, done: (error: unknown, reply?: unknown) => void) => void;
 
 interface Stream<Q, A> {
   on(event: string, listener: (data: Q) => void): void;
@@ -360,9 +400,14 @@ function heardRegion(request: HeartbeatRequest, region: WireRegion): Region {
     readBytes: Number(request.bytes_read),
     writtenKeys: Number(request.keys_written),
     readKeys: Number(request.keys_read),
-    approximateSize: Number(request.approximate_size),
+    approximateSize: inMib(Number(request.approximate_size)),
     approximateKeys: Number(request.approximate_keys),
   };
+}
+
+/** Stores report bytes; PD counts whole MiB and never less than one (tikv/pd:pkg/core/region.go). */
+function inMib(bytes: number): number {
+  return Math.max(1, Math.floor(bytes / 2 ** 20));
 }
 
 const POLICIES = { SCAN: 0, APPROXIMATE: 1, USEKEY: 2 } as const;

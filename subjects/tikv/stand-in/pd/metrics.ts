@@ -1,11 +1,13 @@
+import { availableParallelism, totalmem } from "node:os";
 import type { EpochMs } from "../../../../harness/base/clock.ts";
 import { addProcessMetrics } from "../../../common/metrics/process-metrics.ts";
-import { MetricRegistry } from "../../../common/metrics/registry.ts";
+import type { MetricRegistry } from "../../../common/metrics/registry.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Consensus } from "./consensus.ts";
 import { CHECKS } from "./http/region-routes.ts";
 import { PD_VERSION } from "./http/render.ts";
 import type { Leadership } from "./leadership.ts";
+import { addEtcdMetrics } from "./metrics-etcd.ts";
 import type { Coordinator } from "./schedule/coordinator.ts";
 import type { StoreView } from "./stores.ts";
 
@@ -16,38 +18,28 @@ export interface MetricParts {
   readonly coordinator: Coordinator;
 }
 
+/** PD moves the physical part of its timestamps on this often (`tso-update-physical-interval`). */
+const TSO_STEP_MS = 50;
+
 /** PD's and etcd's metrics. Only the leader fills what is about cluster, stores and regions. */
-export function pdMetrics(parts: MetricParts, startedAt: EpochMs): MetricRegistry {
-  const registry = new MetricRegistry();
+export function addPdMetrics(registry: MetricRegistry, parts: MetricParts, startedAt: EpochMs): void {
   addProcessMetrics(registry, startedAt);
   const info = registry.gauge(
     "pd_server_info",
     "Indicate the pd server info, and the value is the start timestamp (s).",
   );
   info.set({ version: PD_VERSION, hash: "None" }, startedAt / 1_000);
-  addEtcd(registry, parts);
+  addMachine(registry);
+  addEtcdMetrics(registry, parts);
   addMembers(registry, parts);
   addStores(registry, parts);
-  return registry;
 }
 
-function addEtcd(registry: MetricRegistry, { consensus, leadership }: MetricParts): void {
-  const has = registry.gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.");
-  const is = registry.gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.");
-  const changes = registry.gauge("etcd_server_leader_changes_seen_total", "The number of leader changes seen.");
-  const applied = registry.gauge(
-    "etcd_server_proposals_applied_total",
-    "The total number of consensus proposals applied.",
-  );
-  const active = registry.gauge("etcd_network_active_peers", "The current number of active peer connections.");
-  registry.collect(() => {
-    has.set({}, consensus.role.leader === 0 ? 0 : 1);
-    is.set({}, consensus.role.role === "leader" ? 1 : 0);
-    changes.set({}, leadership.leaderChanges);
-    applied.set({}, consensus.applied);
-    active.clear();
-    for (const name of consensus.connectedPeers()) active.set({ Remote: name }, 1);
-  });
+function addMachine(registry: MetricRegistry): void {
+  registry.gauge("pd_service_maxprocs", "The value of GOMAXPROCS.").set({}, availableParallelism());
+  registry.gauge("pd_service_memory_quota_bytes", "The value of memory quota bytes.").set({}, totalmem());
+  const busy = registry.gauge("go_goroutines", "Number of goroutines that currently exist.");
+  registry.collect(() => busy.set({}, process.getActiveResourcesInfo().length));
 }
 
 function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, coordinator }: MetricParts): void {
@@ -55,9 +47,12 @@ function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, 
   const health = registry.gauge("pd_cluster_health_status", "Status of the cluster.");
   const scheduler = registry.gauge("pd_scheduler_status", "Inner status of the scheduler.");
   const allowance = registry.gauge("pd_scheduling_allowance_status", "Status of the scheduling allowance.");
+  const tsoGap = registry.gauge("pd_cluster_tso_gap_millionseconds", "The minimal (non-zero) TSO gap for each DC.");
   registry.collect(() => {
     role.set({ service: "PD" }, leadership.serving ? 1 : 0);
-    for (const gauge of [health, scheduler, allowance]) gauge.clear();
+    for (const gauge of [health, scheduler, tsoGap]) gauge.clear();
+    allowance.set({ kind: "halt-scheduling" }, coordinator.halted ? 1 : 0);
+    tsoGap.set({ dc: "global", group: "group" }, leadership.serving ? TSO_STEP_MS : 0);
     if (!leadership.serving) return;
     const alive = consensus.connectedPeers();
     for (const { name } of cluster.state.members)
@@ -65,7 +60,6 @@ function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, 
     const names = [...cluster.state.schedulers, ...cluster.state.storeSchedulers.map((each) => each.name)];
     for (const kind of names)
       scheduler.set({ kind, type: "allow" }, coordinator.halted || coordinator.isPaused(kind) ? 0 : 1);
-    allowance.set({ kind: "halt-scheduling" }, coordinator.halted ? 1 : 0);
   });
 }
 

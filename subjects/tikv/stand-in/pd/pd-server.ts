@@ -5,6 +5,7 @@ import { errorText } from "../../../../harness/base/errors.ts";
 import type { Random } from "../../../../harness/base/random.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
+import { MetricRegistry } from "../../../common/metrics/registry.ts";
 import { listenOnePort } from "../../../common/one-port/one-port-server.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
 import { Cluster } from "./cluster.ts";
@@ -14,7 +15,9 @@ import type { PdFlags } from "./flags.ts";
 import { PdGrpcService } from "./grpc-service.ts";
 import { pdListener } from "./http/listener.ts";
 import { Leadership } from "./leadership.ts";
-import { pdMetrics } from "./metrics.ts";
+import { addPdMetrics } from "./metrics.ts";
+import { hexId } from "./metrics-etcd.ts";
+import { observedMetrics, type ObservedMetrics } from "./metrics-observed.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { RegionFile } from "./region-file.ts";
 import type { Region } from "./regions.ts";
@@ -40,6 +43,8 @@ export interface PdServer extends AsyncDisposable {
 const HANDOVER_MS = 1_000;
 /** Followers ask again each half second; what is older is of no use to them. */
 const READ_PATIENCE_MS = 2_000;
+/** etcd's `ConnProbingInterval` between members (server/etcdserver/api/rafthttp/probing_status.go). */
+const PROBE_MS = 3_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
@@ -51,6 +56,8 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   const members = membersOf(flags);
   const self = members.find(({ name }) => name === flags.name) ?? members[0];
   if (self === undefined) throw new Error("initial-cluster names nobody");
+  const registry = new MetricRegistry();
+  const observed = observedMetrics(registry);
   const hooks = {
     coordinator: null as Coordinator | null,
     consensus: null as Consensus | null,
@@ -78,6 +85,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   const { regions } = scope.use(
     await RegionFile.open({ folder: join(flags.dataDir, "region-meta"), clock, log, onFatal }),
   );
+  let tsoUpTo = 0;
   const consensus = await Consensus.open({
     self,
     // The same on every member: their URLs come later, from themselves.
@@ -95,8 +103,17 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       introduce(hooks.consensus, self);
       giveUpOldKey(hooks.consensus, leadership);
     },
-    onApplied: (state) => learnMember(hooks.consensus, state, self),
-    onNews: (from, news) => onNews({ ...hooks, leadership }, from, news),
+    onApplied: (state) => {
+      learnMember(hooks.consensus, state, self);
+      if (leadership.serving && state.tsoUpTo > tsoUpTo) observed.tsoEvent("save");
+      tsoUpTo = state.tsoUpTo;
+    },
+    onWritten: (ms) => {
+      observed.fsync.observe({}, ms / 1_000);
+      observed.commit.observe({}, ms / 1_000);
+    },
+    onFailed: (count) => observed.proposalsFailed(count),
+    onNews: (from, news) => onNews({ ...hooks, leadership, clock, observed }, from, news),
     onPeerUp: (name) => {
       introduce(hooks.consensus, self);
       if (leadership.serving)
@@ -107,6 +124,8 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   scope.use(consensus);
   hooks.consensus = consensus;
   leadership.attach(consensus);
+  const probing = new AbortController();
+  scope.defer(() => probing.abort());
   const reads = new QuorumReads({ consensus, clock, timeFactor });
   hooks.reads = reads;
   scope.use(leadership);
@@ -127,7 +146,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     onRegions: (regions) => consensus.tellAll({ kind: "regions", regions, whole: false }),
   });
   Object.assign(hooks, { cluster, coordinator });
-  const metrics = pdMetrics({ cluster, consensus, leadership, coordinator }, startedAt);
+  addPdMetrics(registry, { cluster, consensus, leadership, coordinator }, startedAt);
   const parts = {
     flags,
     self,
@@ -139,7 +158,8 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     reads,
     random: deps.random.fork("http"),
     rules,
-    metrics,
+    metrics: registry,
+    observed,
     log,
   };
   const muted = logOfNode(log, "server.go:1");
@@ -149,7 +169,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       rules,
       log: muted,
       http: pdListener(parts, clock),
-      grpc: new PdGrpcService({ cluster, leadership, coordinator, log }).server(),
+      grpc: new PdGrpcService({ cluster, leadership, coordinator, observed, clock, log }).server(),
     }),
   );
   scope.use(
@@ -160,6 +180,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       peer: (hello, frames) => consensus.receive(hello, frames),
     }),
   );
+  void probePeers(consensus, clock, probing.signal);
   const open = scope.move();
   const close = () => open.disposeAsync();
   return {
@@ -245,6 +266,14 @@ function decideMember(consensus: Consensus, member: MemberMeta): void {
   });
 }
 
+/** As etcd's prober does. */
+async function probePeers(consensus: Consensus, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    consensus.tellAll({ kind: "probe", at: clock.monotonic() });
+    await clock.sleep(PROBE_MS, signal).catch(() => {});
+  }
+}
+
 function giveUpOldKey(consensus: Consensus | null, leadership: Leadership): void {
   const leader = consensus?.raftLeader;
   if (consensus === null || leader === null || leader === undefined || !leadership.hasOldKey) return;
@@ -256,9 +285,12 @@ interface NewsParts {
   readonly cluster: Cluster | null;
   readonly reads: QuorumReads | null;
   readonly leadership: Leadership;
+  readonly clock: Clock;
+  readonly observed: ObservedMetrics;
 }
 
-function onNews({ consensus, cluster, reads, leadership }: NewsParts, from: string, news: News): void {
+function onNews(parts: NewsParts, from: string, news: News): void {
+  const { consensus, cluster, reads, leadership } = parts;
   if (consensus === null || cluster === null) return;
   switch (news.kind) {
     case "member":
@@ -278,6 +310,12 @@ function onNews({ consensus, cluster, reads, leadership }: NewsParts, from: stri
         if (!(error instanceof NotDecidedError)) throw error;
       });
       return;
+    case "probe":
+      return consensus.tell(from, { kind: "probe-back", at: news.at });
+    case "probe-back": {
+      const id = consensus.state.members.find(({ name }) => name === from)?.id ?? "0";
+      return parts.observed.roundTrip.observe({ To: hexId(id) }, (parts.clock.monotonic() - news.at) / 1_000);
+    }
     case "regions":
       return takeRegions(consensus, cluster, from, news);
   }

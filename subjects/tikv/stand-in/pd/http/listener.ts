@@ -13,6 +13,7 @@ import { regionRoutes } from "./region-routes.ts";
 import { empty, json, replyOf, text, type Reply } from "./reply.ts";
 import { Router } from "./router.ts";
 import { schedulerRoutes } from "./scheduler-routes.ts";
+import { serviceName } from "./service-names.ts";
 import { storeRoutes } from "./store-routes.ts";
 
 /** Answered by the member itself, from 8.5.5 on. */
@@ -52,7 +53,11 @@ export function pdListener(parts: HttpParts, clock: Clock): RequestListener {
     const knowsCluster = parts.leadership.answersAsLeader || /\/regions?\//.test(`${path}/`);
     if (NEEDS_BOOTSTRAP.test(path) && !(parts.cluster.bootstrapped && knowsCluster))
       return json("[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first", 500);
-    return match.handler({ params: match.params, query: url.searchParams, body });
+    const began = clock.monotonic();
+    const reply = await match.handler({ params: match.params, query: url.searchParams, body });
+    const service = serviceName(match.key);
+    if (service !== null) parts.observed.http.observe({ method: "HTTP", service }, (clock.monotonic() - began) / 1_000);
+    return reply;
   };
   return (request, response) => {
     answer(request)

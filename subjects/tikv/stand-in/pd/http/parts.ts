@@ -6,6 +6,7 @@ import type { Cluster } from "../cluster.ts";
 import type { Consensus } from "../consensus.ts";
 import type { PdFlags } from "../flags.ts";
 import type { Leadership } from "../leadership.ts";
+import type { ObservedMetrics } from "../metrics-observed.ts";
 import type { QuorumReads } from "../quorum-reads.ts";
 import type { Coordinator } from "../schedule/coordinator.ts";
 import type { MemberMeta } from "../state.ts";
@@ -23,5 +24,6 @@ export interface HttpParts {
   readonly random: Random;
   readonly rules: LinkRules;
   readonly metrics: MetricRegistry;
+  readonly observed: ObservedMetrics;
   readonly log: NodeLog;
 }

@@ -4,10 +4,12 @@ interface Route {
   readonly method: string;
   readonly parts: readonly string[];
   readonly handler: Handler;
+  /** `METHOD /path/{param}` */
+  readonly key: string;
 }
 
 export type Match =
-  | { readonly kind: "found"; readonly handler: Handler; readonly params: Record<string, string> }
+  | { readonly kind: "found"; readonly handler: Handler; readonly key: string; readonly params: Record<string, string> }
   | { readonly kind: "wrong-method" }
   | { readonly kind: "none" };
 
@@ -20,7 +22,7 @@ export class Router {
       .flatMap((table) => Object.entries(table))
       .map(([key, handler]) => {
         const [method = "", path = ""] = key.split(" ");
-        return { method, parts: path.split("/"), handler };
+        return { method, parts: path.split("/"), handler, key };
       })
       .sort((a, b) => params(a) - params(b));
   }
@@ -32,7 +34,7 @@ export class Router {
       const found = matchParts(route.parts, parts);
       if (found === null) continue;
       if (route.method === method || (method === "HEAD" && route.method === "GET"))
-        return { kind: "found", handler: route.handler, params: found };
+        return { kind: "found", handler: route.handler, key: route.key, params: found };
       pathKnown = true;
     }
     return { kind: pathKnown ? "wrong-method" : "none" };

@@ -99,7 +99,9 @@ export class RegionState {
   /** The source's range and pairs are this region's from now on. */
   commitMerge({ source, pairs }: Extract<Command, { kind: "commit-merge" }>): void {
     const { startKey, endKey, epoch } = this.region;
-    const grown = endKey === source.startKey ? { endKey: source.endKey } : { startKey: source.startKey };
+    // An open end and an open start are the same text.
+    const isAfter = endKey !== "" && endKey === source.startKey;
+    const grown = isAfter ? { endKey: source.endKey } : { startKey: source.startKey };
     const version = Math.max(source.epoch.version, epoch.version) + 1;
     this.region = { ...this.region, startKey, endKey, ...grown, epoch: { ...epoch, version } };
     this.values.absorb(Families.read(new ByteReader(pairs)));

@@ -62,6 +62,12 @@ export class MetricRegistry {
     return { set: (labels, value) => void (cell(labels).value = value), clear };
   }
 
+  /** A counter that somebody else counts: its value is set, and never goes back. */
+  total(name: string, help: string): Gauge {
+    const { cell, clear } = this.#numbers(name, "counter", help);
+    return { set: (labels, value) => void (cell(labels).value = value), clear };
+  }
+
   /** @param buckets upper boundaries, rising, without +Inf. */
   histogram(name: string, help: string, buckets: readonly number[] = DEFAULT_BUCKETS): Histogram {
     const series = new Map<string, Distribution>();

@@ -1,4 +1,3 @@
-import { Session } from "node:inspector/promises";
 import { systemClock } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
 import { flameGraph } from "./flame-graph.ts";
@@ -17,6 +16,8 @@ export async function cpuProfile(query: URLSearchParams): Promise<StatusReply> {
     return textReply(400, "invalid digit found in string");
   if (running) return textReply(500, "Already in CPU Profiling");
   running = true;
+  // Not before it is needed: the inspector takes memory.
+  const { Session } = await import("node:inspector/promises");
   const session = new Session();
   try {
     session.connect();

@@ -22,6 +22,8 @@ export interface DiskHealthOptions {
 /** DEFAULT_STORAGE_STATS_INTERVAL, from 8.5.4 on (tikv/tikv:components/server/src/server.rs). */
 const WATCH_MS = 60_000;
 
+const STALL_WINDOW_MS = 60_000;
+
 /** How a store's disk is: how full, how quick, and whether it answers at all. */
 export class DiskHealth implements Disposable {
   readonly space: DiskWatch;
@@ -29,6 +31,8 @@ export class DiskHealth implements Disposable {
   readonly storage: RaftStorage;
   readonly #inspector: DiskInspector;
   readonly #failFast: FailFast;
+  /** How long writes had to wait while the log was made anew. */
+  #stalls: { readonly at: number; readonly ms: number }[] = [];
 
   constructor(options: DiskHealthOptions) {
     const { folder, storage, config, metrics, clock, log, timeFactor, onFatal } = options;
@@ -51,6 +55,11 @@ export class DiskHealth implements Disposable {
       onHang: onFatal,
     });
     this.storage = this.#measured(storage, clock, metrics.raft.appendLog);
+    const stall = metrics.registry.gauge("tikv_engine_write_stall", "Histogram of write stall (us)");
+    metrics.registry.collect(() => {
+      this.#stalls = this.#stalls.filter(({ at }) => clock.monotonic() - at < STALL_WINDOW_MS);
+      stall.set({ db: "kv", type: "write_stall_max" }, Math.max(0, ...this.#stalls.map(({ ms }) => ms * 1000)));
+    });
     metrics.registry.collect(() => metrics.slowScore.set({ type: "raft" }, this.slowScore));
   }
 
@@ -89,7 +98,10 @@ export class DiskHealth implements Disposable {
         return storage.sizeBytes;
       },
       write: async (updates) => observe(await during(() => storage.write(updates))),
-      rewrite: async (images) => void (await during(() => storage.rewrite(images))),
+      rewrite: async (images) => {
+        const ms = await during(() => storage.rewrite(images));
+        this.#stalls.push({ at: clock.monotonic(), ms });
+      },
       [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
     };
   }

@@ -1,5 +1,5 @@
 import { exponentialBuckets } from "../../../common/metrics/buckets.ts";
-import type { Counter, MetricRegistry } from "../../../common/metrics/registry.ts";
+import type { Counter, Histogram, MetricRegistry } from "../../../common/metrics/registry.ts";
 import type { MessageType } from "../../../common/raft/index.ts";
 
 /** tikv/tikv:components/raftstore/src/store/metrics.rs, for nearly every duration. */
@@ -18,6 +18,14 @@ const SENT_TYPES: Readonly<Partial<Record<MessageType, string>>> = {
   "heartbeat-reply": "heartbeat_resp",
   "timeout-now": "timeout_now",
 };
+
+const ADMIN_TYPES = {
+  split: "batch-split",
+  "prepare-merge": "prepare_merge",
+  "commit-merge": "commit_merge",
+  "rollback-merge": "rollback_merge",
+  "conf-change": "conf_change",
+} as const;
 
 /** What happens between a request and its answer, as raftstore measures it. Durations are given in milliseconds. */
 export class RaftMetrics {
@@ -39,12 +47,10 @@ export class RaftMetrics {
   readonly tick: (ms: number) => void;
   /** By what is proposed: normal, conf_change, transfer_leader, read_index. */
   readonly proposals: Counter;
-  /** By type and status (all, success). */
-  readonly adminCommands: Counter;
-  /** By kind of write (put, delete, delete_range). */
-  readonly writeCommands: Counter;
   /** By type: disk_full, stale_msg, region_overlap ... */
   readonly dropped: Counter;
+  readonly #admin: Counter;
+  readonly #snapshots: Histogram;
   readonly #sent: Counter;
   readonly #sentTypes = new Map<string, (by?: number) => void>();
 
@@ -85,8 +91,12 @@ export class RaftMetrics {
     this.ready = (ms) => ready(ms / 1000);
     this.tick = (ms) => tick(ms / 1000);
     this.proposals = registry.counter("tikv_raftstore_proposal_total", "Total number of proposal made.");
-    this.adminCommands = registry.counter("tikv_raftstore_admin_cmd_total", "Total number of admin cmd processed.");
-    this.writeCommands = registry.counter("tikv_raftstore_write_cmd_total", "Total number of write cmd processed.");
+    this.#admin = registry.counter("tikv_raftstore_admin_cmd_total", "Total number of admin cmd processed.");
+    this.#snapshots = registry.histogram(
+      "tikv_raftstore_snapshot_duration_seconds",
+      "Bucketed histogram of raftstore snapshot process duration",
+      exponentialBuckets(0.0005, 2, 20),
+    );
     this.dropped = registry.counter(
       "tikv_raftstore_raft_dropped_message_total",
       "Total number of raft dropped messages.",
@@ -95,6 +105,16 @@ export class RaftMetrics {
       "tikv_raftstore_raft_sent_message_total",
       "Total number of raft ready sent messages.",
     );
+  }
+
+  /** Something other than data was applied. */
+  adminCommand(kind: keyof typeof ADMIN_TYPES): void {
+    for (const status of ["all", "success"]) this.#admin.inc({ type: ADMIN_TYPES[kind], status });
+  }
+
+  /** A snapshot was made, or put in place. */
+  snapshot(type: "generate" | "apply", ms: number): void {
+    this.#snapshots.observe({ type }, ms / 1000);
   }
 
   /** A message was handed to the connection, or could not be. */

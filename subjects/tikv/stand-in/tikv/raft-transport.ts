@@ -15,6 +15,8 @@ export interface RaftTransportOptions {
   readonly log: NodeLog;
   /** Counts by `type` and `store_id` what could not be delivered. */
   readonly failures: Counter;
+  /** A queue to another store had no room. */
+  full(): void;
   /** Asks PD. @throws when it does not know or does not answer. */
   resolve(storeId: number, signal: AbortSignal): Promise<string>;
   /** The connection to this store broke, or cannot be made. */
@@ -51,7 +53,10 @@ export class RaftTransport implements AsyncDisposable {
     const bytes = encodeFrame(frame);
     if (destination.link !== null) destination.link.send(bytes);
     else if (destination.early.length < MAX_EARLY) destination.early.push(bytes);
-    else return false;
+    else {
+      this.#options.full();
+      return false;
+    }
     return true;
   }
 

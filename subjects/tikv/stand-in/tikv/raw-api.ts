@@ -38,6 +38,8 @@ export class RawApi {
     this.#store = store;
     this.#metrics = metrics;
     this.#clock = clock;
+    // They exist from the beginning, so that a rate of failures is 0 and not unknown.
+    for (const type of Object.values(METRIC_TYPES)) metrics.grpcFailures.bind({ type });
   }
 
   /** Never rejects: what goes wrong is in the reply. */
@@ -165,6 +167,10 @@ export class RawApi {
     const started = this.#clock.monotonic();
     const { error, cas } = await this.#tryWrite(context, query, ops, family, started);
     this.#count("write", error, started);
+    if (ops[0]?.kind === "cas") {
+      const seconds = (this.#clock.monotonic() - started) / 1000;
+      this.#metrics.schedulerCommands.observe({ type: "raw_compare_and_swap" }, seconds);
+    }
     if (error !== null) return { region_error: error };
     const [swap] = cas;
     if (swap === undefined) return {};

@@ -63,7 +63,6 @@ export class RegionPeer implements RaftGroup {
   /** Reads that followers asked for: whom to answer, by our own context. */
   readonly #asking = new Map<number, { readonly from: Peer; readonly context: number }>();
   #state: RegionState | null;
-  #lastCommit = 0;
   /** When the oldest entry that is committed and not applied was found committed. */
   #committedAt: number | null = null;
   #behind = "";
@@ -96,7 +95,7 @@ export class RegionPeer implements RaftGroup {
         leaseMs: LEASE_MS * timeFactor,
         promiseMs: ELECTION_TICKS * TICK_MS * timeFactor,
       },
-      takeSnapshot: () => this.#state?.toBytes() ?? Buffer.alloc(0),
+      takeSnapshot: () => this.#takeSnapshot(),
     });
   }
 
@@ -282,7 +281,7 @@ export class RegionPeer implements RaftGroup {
   apply(entries: readonly Entry[]): void {
     const { metrics, clock } = this.#host;
     const started = clock.monotonic();
-    if (this.#committedAt !== null) metrics.applyWait(started - this.#committedAt);
+    metrics.applyWait(started - (this.#committedAt ?? started));
     this.#committedAt = null;
     this.#applyAll(entries, started);
     metrics.applyLog(clock.monotonic() - started);
@@ -308,8 +307,19 @@ export class RegionPeer implements RaftGroup {
     if (to !== null) this.node.compact(to);
   }
 
+  #takeSnapshot(): Buffer {
+    const { clock, metrics } = this.#host;
+    const started = clock.monotonic();
+    const bytes = this.#state?.toBytes() ?? Buffer.alloc(0);
+    metrics.snapshot("generate", clock.monotonic() - started);
+    return bytes;
+  }
+
   restore(snapshot: RaftSnapshot): void {
+    const { clock, metrics } = this.#host;
+    const started = clock.monotonic();
     this.#state = RegionState.fromBytes(snapshot.data);
+    metrics.snapshot("apply", clock.monotonic() - started);
     this.#host.log.info("apply.rs:1630", "apply snapshot done", { region_id: this.id, peer_id: this.peerId });
     this.#host.onChanged(this, "range");
   }
@@ -369,10 +379,7 @@ export class RegionPeer implements RaftGroup {
 
   /** To be called after whatever may have moved the commit index. */
   noticeCommit(): void {
-    const { commit } = this.node.hardState;
-    if (commit === this.#lastCommit) return;
-    this.#lastCommit = commit;
-    this.#committedAt ??= this.#host.clock.monotonic();
+    if (this.node.commitIndex > this.node.appliedIndex) this.#committedAt ??= this.#host.clock.monotonic();
   }
 
   /** Tells PD when the set of followers that need a snapshot is not what PD was told last. */
@@ -408,8 +415,9 @@ export class RegionPeer implements RaftGroup {
   }
 
   #applyAdmin(state: RegionState, command: Exclude<Command, { kind: "write" }>): void {
-    const { log } = this.#host;
+    const { log, metrics } = this.#host;
     const fields = { region_id: this.id, peer_id: this.peerId };
+    metrics.adminCommand(command.kind);
     switch (command.kind) {
       case "split": {
         const parts = state.split(command);
@@ -460,6 +468,7 @@ export class RegionPeer implements RaftGroup {
       return { ok: false, error: { message: changed.refused } };
     }
     this.node.applyConfChange(change);
+    this.#host.metrics.adminCommand("conf-change");
     this.#host.log.info("apply.rs:2340", "conf change successfully", {
       ...fields,
       peers: changed.region.peers.map(({ id, storeId, role }) => `${id}@${storeId} ${role}`).join(),

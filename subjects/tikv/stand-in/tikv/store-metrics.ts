@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { EpochMs } from "../../../../harness/base/clock.ts";
 import { addProcessMetrics } from "../../../common/metrics/process-metrics.ts";
@@ -30,6 +31,8 @@ export function watchStore({ registry, schedulerLoad }: TikvMetrics, from: Store
   const cores = gauge("tikv_server_cpu_cores_quota", "Total CPU cores quota for TiKV server");
   const contexts = gauge("tikv_scheduler_contex_total", "Total number of pending commands.");
   const writing = gauge("tikv_scheduler_writing_bytes", "Total number of writing kv.");
+  const throttled = gauge("tikv_scheduler_throttle_flow", "The throttled flow at scheduler level.");
+  const io = registry.total("tikv_io_bytes", "Bytes of disk tikv io");
   const heartbeats = gauge("tikv_pd_pending_heartbeat_total", "Total number of pending region heartbeat");
   const tasks = gauge("tikv_worker_pending_task_total", "Current worker pending + running tasks.");
   registry.collect(() => {
@@ -51,10 +54,24 @@ export function watchStore({ registry, schedulerLoad }: TikvMetrics, from: Store
     cores.set({}, availableParallelism());
     contexts.set({}, schedulerLoad.requests);
     writing.set({}, schedulerLoad.bytes);
+    // There is no flow control here: nothing is ever slowed down.
+    throttled.set({}, 0);
+    for (const [op, value] of Object.entries(diskTraffic())) io.set({ type: "other", op }, value);
     heartbeats.set({}, from.pendingHeartbeats());
     tasks.set({ name: "pd-worker" }, from.pendingHeartbeats());
     tasks.set({ name: "raft-client" }, from.transport.waiting);
   });
   addProcessMetrics(registry, startedAt);
   addThreadMetrics(registry);
+}
+
+/** Bytes that this process had read from and written to disks; nothing where the system does not say (proc(5)). */
+function diskTraffic(): { readonly read?: number; readonly write?: number } {
+  try {
+    const text = readFileSync("/proc/self/io", "latin1");
+    const at = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, "m").exec(text)?.[1] ?? "0");
+    return { read: at("read_bytes"), write: at("write_bytes") };
+  } catch {
+    return {};
+  }
 }

@@ -11,7 +11,7 @@ const TICKS_PER_SECOND = 100;
  * that; what compiles and collects garbage is `background`. Where the system does not say (macOS) there are no series.
  */
 export function addThreadMetrics(registry: MetricRegistry): void {
-  const cpu = registry.gauge(
+  const cpu = registry.total(
     "tikv_thread_cpu_seconds_total",
     "Total user and system CPU time spent in seconds by thread",
   );

@@ -18,20 +18,16 @@ export class TikvMetrics {
   readonly grpcFailures: Counter;
   /** By type. */
   readonly commands: Counter;
-  /** By type: the whole of a write, from its acceptance to its answer, in seconds. */
+  /** By type: compare-and-swap and writes for it, whole, in seconds. Plain raw writes pass the scheduler by. */
   readonly schedulerCommands: Histogram;
-  /** By type: how long a write waited for others of the same key, in seconds. */
-  readonly latchWaits: Histogram;
-  /** By type: writes refused because too many were under way. */
-  readonly schedulerBusy: Counter;
   /** By type (write, snapshot) and status. */
   readonly engineRequests: Counter;
   /** By type; successful ones, in seconds. */
   readonly engineDuration: Histogram;
   /** By type (unreachable, resolve, full ...) and store_id. */
   readonly linkFailures: Counter;
-  /** By type: queues that had no room. */
-  readonly channelFull: Counter;
+  /** A queue to another store had no room. */
+  readonly channelFull: () => void;
   readonly raftReceived: Counter;
   /** By type, in seconds. */
   readonly pdRequests: Histogram;
@@ -43,11 +39,7 @@ export class TikvMetrics {
   readonly criticalErrors: Counter;
   /** By type (raft): what an inspection of the disk measured, in seconds. */
   readonly inspections: Histogram;
-  /** By disk and outcome, in seconds. */
-  readonly diskProbes: Histogram;
-  /** By type (generate, send, apply), in seconds. */
-  readonly snapshots: Histogram;
-  /** Of writes that are under way. */
+  /** What the scheduler has under way. */
   readonly schedulerLoad: { requests: number; bytes: number } = { requests: 0, bytes: 0 };
   readonly slowScore: Gauge;
 
@@ -66,12 +58,6 @@ export class TikvMetrics {
       "Bucketed histogram of command execution",
       SCHEDULER_BUCKETS,
     );
-    this.latchWaits = registry.histogram(
-      "tikv_scheduler_latch_wait_duration_seconds",
-      "Bucketed histogram of latch wait",
-      SCHEDULER_BUCKETS,
-    );
-    this.schedulerBusy = registry.counter("tikv_scheduler_too_busy_total", "Total count of scheduler too busy");
     this.engineRequests = registry.counter(
       "tikv_storage_engine_async_request_total",
       "Total number of engine asynchronous requests",
@@ -85,7 +71,9 @@ export class TikvMetrics {
       "tikv_server_report_failure_msg_total",
       "Total number of reporting failure messages",
     );
-    this.channelFull = registry.counter("tikv_channel_full_total", "Total number of channel full errors.");
+    const channels = registry.counter("tikv_channel_full_total", "Total number of channel full errors.");
+    const full = channels.bind({ type: "raft-client" });
+    this.channelFull = () => full();
     this.raftReceived = registry.counter(
       "tikv_server_raft_message_recv_total",
       "Total number of raft messages received",
@@ -101,16 +89,6 @@ export class TikvMetrics {
     this.inspections = registry.histogram(
       "tikv_raftstore_inspect_duration_seconds",
       "Bucketed histogram of inspect duration.",
-      RAFT_BUCKETS,
-    );
-    this.diskProbes = registry.histogram(
-      "tikv_raftstore_disk_probe_duration_seconds",
-      "Bucketed histogram of fail-fast disk probe duration.",
-      RAFT_BUCKETS,
-    );
-    this.snapshots = registry.histogram(
-      "tikv_raftstore_snapshot_duration_seconds",
-      "Bucketed histogram of raftstore snapshot process duration",
       RAFT_BUCKETS,
     );
     this.slowScore = registry.gauge("tikv_raftstore_slow_score", "Slow score of the store.");

@@ -260,6 +260,7 @@ async function assemble(
     clock,
     log,
     failures: metrics.linkFailures,
+    full: metrics.channelFull,
     resolve: async (storeId, signal) => {
       const { store: there } = await session.call("GetStore", { store_id: String(storeId) }, signal);
       if (there === null || there.address === "") throw new Error(`store ${storeId} not found in PD`);

@@ -1,25 +1,14 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
 import type { Clock } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
 import type { NodeLog } from "../node-log.ts";
+import type { RegionShapes } from "./region-shapes.ts";
 import { heardFromNobody, Regions } from "./regions.ts";
 
 /** Changes come in bursts (splits, a new leader's copy): one write serves them all. */
 const GATHER_MS = 100;
 const FILE = "regions.json";
-
-const shapesSchema = z.array(
-  z.strictObject({
-    id: z.number(),
-    startKey: z.string(),
-    endKey: z.string(),
-    confVer: z.number(),
-    version: z.number(),
-    peers: z.array(z.strictObject({ id: z.number(), storeId: z.number(), role: z.number() })),
-  }),
-);
 
 export interface RegionFileOptions {
   readonly folder: string;
@@ -46,7 +35,7 @@ export class RegionFile implements AsyncDisposable {
     return new RegionFile(options, await load(options));
   }
 
-  private constructor(options: RegionFileOptions, shapes: z.output<typeof shapesSchema>) {
+  private constructor(options: RegionFileOptions, shapes: RegionShapes) {
     this.#options = options;
     this.regions = new Regions(() => this.#changed());
     for (const shape of shapes) this.regions.put({ ...heardFromNobody, ...shape });
@@ -76,16 +65,17 @@ export class RegionFile implements AsyncDisposable {
     }
   }
 
-  #shapes(): z.output<typeof shapesSchema> {
+  #shapes(): RegionShapes {
     return this.regions.all().map(({ id, startKey, endKey, confVer, version, peers }) => {
       return { id, startKey, endKey, confVer, version, peers: [...peers] };
     });
   }
 }
 
-async function load({ folder, log }: RegionFileOptions): Promise<z.output<typeof shapesSchema>> {
+async function load({ folder, log }: RegionFileOptions): Promise<RegionShapes> {
   try {
-    const shapes = shapesSchema.parse(JSON.parse(await readFile(join(folder, FILE), "utf8")));
+    const found: unknown = JSON.parse(await readFile(join(folder, FILE), "utf8"));
+    const shapes = (await import("./region-shapes.ts")).regionShapes.parse(found);
     log.info("cluster.go:553", "load regions", { count: shapes.length });
     return shapes;
   } catch (error) {

@@ -1,0 +1,207 @@
+import type { RaftMessage, RaftNode, RaftStorage } from "../../../subjects/common/raft/index.ts";
+import { Membership } from "../../../subjects/common/raft/index.ts";
+import type { CheckName } from "./sim-judge.ts";
+import type { Mischief } from "./sim-mischief.ts";
+import { TICK_MS, type SimProcess } from "./sim-process.ts";
+
+export interface PlantedBug {
+  /** Made anew for each schedule: some keep notes. */
+  plant(): Mischief;
+  /** Which checks may be the first to see it. */
+  readonly caughtBy: readonly CheckName[];
+}
+
+const message = (type: RaftMessage["type"], parts: Partial<RaftMessage>): RaftMessage => ({
+  type,
+  from: 0,
+  to: 0,
+  term: 0,
+  index: 0,
+  logTerm: 0,
+  commit: 0,
+  reject: false,
+  hint: 0,
+  entries: [],
+  snapshot: null,
+  ...parts,
+});
+
+/** What `write` does differently; all else as it is. */
+const withWrite = (storage: RaftStorage, write: RaftStorage["write"]): RaftStorage => ({
+  get sizeBytes() {
+    return storage.sizeBytes;
+  },
+  write,
+  rewrite: (images) => storage.rewrite(images),
+  [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
+});
+
+const soon = (process: SimProcess, ms: number): Promise<void> =>
+  new Promise((resolve) =>
+    process.later(ms, () => {
+      process.cluster.world.settles();
+      resolve();
+    }),
+  );
+
+/** Each is what somebody might really get wrong in a Raft core, a disk or its use, planted around the correct one. */
+export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
+  "acknowledge-before-fsync": {
+    plant: () => ({
+      // The write is said to be on disk at once; it really is much later.
+      storage: (storage, process) => {
+        process.disk.slownessMs = 400;
+        return withWrite(storage, (updates) => {
+          void storage.write(updates).catch(() => {});
+          return soon(process, 1);
+        });
+      },
+    }),
+    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "linearizability", "election safety", "log matching", "no exception"],
+  },
+  "vote-twice-after-restart": {
+    plant: () => ({
+      restored: (image) => ({ ...image, hardState: { ...image.hardState, vote: 0 } }),
+    }),
+    caughtBy: ["election safety", "log matching"],
+  },
+  "term-forgotten-after-restart": {
+    plant: () => ({
+      restored: (image) => {
+        const term = image.entries.at(-1)?.term ?? image.snapshot?.term ?? 0;
+        return { ...image, hardState: { ...image.hardState, term, vote: 0 } };
+      },
+    }),
+    caughtBy: ["election safety", "log matching", "leader completeness", "state machine safety"],
+  },
+  "retry-after-failed-fsync": {
+    plant: () => ({
+      // The second try succeeds without having written what the first one lost.
+      storage: (storage, process) =>
+        withWrite(storage, async (updates) => {
+          if (process.disk.failNext) {
+            process.disk.failNext = false;
+            await soon(process, 2);
+            return;
+          }
+          await storage.write(updates);
+        }),
+    }),
+    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "election safety", "log matching", "no exception", "linearizability"],
+  },
+  "acknowledge-uncommitted": {
+    plant: () => ({ acknowledgesEarly: true }),
+    caughtBy: ["linearizability"],
+  },
+  "commit-of-an-earlier-term": {
+    plant: () => commitsByCount(),
+    caughtBy: ["state machine safety", "leader completeness", "no exception"],
+  },
+  "joint-as-one-majority": {
+    plant: () => ({
+      // Straight into the incoming configuration.
+      applyConf: (node, change) => {
+        const before = new Membership(node.conf);
+        if (change.steps.length === 0 && !before.isJoint) return;
+        for (const step of change.steps)
+          try {
+            node.applyConfChange({ steps: [step], transition: "auto", context: Buffer.alloc(0) });
+          } catch {
+            // A step that leaves no voters: the next ones add some.
+          }
+        if (change.steps.length === 0) node.applyConfChange(change);
+      },
+    }),
+    caughtBy: ["election safety", "log matching", "leader completeness", "state machine safety", "linearizability"],
+  },
+  "read-without-heartbeats": {
+    plant: () => ({
+      read: (node, answer) => {
+        answer(node.commitIndex);
+        return true;
+      },
+    }),
+    caughtBy: ["linearizability"],
+  },
+  "old-snapshot-over-newer-log": {
+    plant: () => ({
+      incoming: ({ type, snapshot }, process, group) => {
+        const node = process.groups.get(group)?.node;
+        if (type !== "snapshot" || snapshot === null || node === undefined || snapshot.index >= node.lastIndex) return false;
+        process.cluster.overwrite(process, { group, snapshot, hardState: { ...node.hardState, commit: snapshot.index } });
+        return true;
+      },
+    }),
+    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "no exception"],
+  },
+  "lease-kept-across-transfer": {
+    plant: () => ({
+      // The target is told to take over, and the leader's lease does not know.
+      transfer: (process, group, node, to) => {
+        const parts = { from: process.id, to, term: node.roleState.term };
+        process.send(group, [message("timeout-now", parts)]);
+      },
+    }),
+    caughtBy: ["linearizability"],
+  },
+  "lease-by-ticks-that-did-not-run": {
+    plant: () => ({
+      // A clock that stands still with its process.
+      monotonic: (real) => {
+        let lost = 0;
+        let last = real();
+        return () => {
+          const now = real();
+          if (now - last > 3 * TICK_MS) lost += now - last;
+          last = now;
+          return now - lost;
+        };
+      },
+    }),
+    caughtBy: ["linearizability"],
+  },
+  "promise-forgotten-after-restart": {
+    plant: () => ({
+      // The reading of a new process's first moment lies far back.
+      monotonic: (real) => {
+        let first = true;
+        return () => {
+          const now = first ? real() - 1e6 : real();
+          first = false;
+          return now;
+        };
+      },
+    }),
+    caughtBy: ["linearizability"],
+  },
+  "split-forgets-a-vote": {
+    plant: () => ({ before: () => undefined }),
+    caughtBy: ["election safety", "log matching"],
+  },
+};
+
+/** A leader whose commit index is what a majority has, whatever the term; it sends one entry at a time. */
+function commitsByCount(): Mischief {
+  const reached = new Map<string, number>();
+  const key = (process: SimProcess, group: number, node: RaftNode, id: number): string =>
+    `${process.id}/${group}/${node.roleState.term}/${id}`;
+  return {
+    incoming: ({ type, from, index, reject }, process, group) => {
+      const node = process.groups.get(group)?.node;
+      if (type === "append-reply" && !reject && node?.isLeader === true) {
+        const at = key(process, group, node, from);
+        reached.set(at, Math.max(index, reached.get(at) ?? 0));
+      }
+      return false;
+    },
+    outgoing: (sent, process, group) => {
+      const node = process.groups.get(group)?.node;
+      if (sent.type !== "append" || node === undefined) return [sent];
+      const entries = sent.entries.slice(0, 1);
+      const all = new Membership(node.conf).quorumValue((id) =>
+        id === process.id ? node.lastIndex : (reached.get(key(process, group, node, id)) ?? 0),
+      );
+      return [{ ...sent, entries, commit: Math.max(sent.commit, all) }];
+    },
+  };
+}

@@ -1,0 +1,218 @@
+import type { Random } from "../../../harness/base/random.ts";
+import type { ConfChange, ConfTransition } from "../../../subjects/common/raft/index.ts";
+import { KEYS, type SimCluster } from "./sim-cluster.ts";
+import { linkOf } from "./sim-network.ts";
+import type { SimGroup, SimProcess } from "./sim-process.ts";
+
+const KINDS = [
+  "kill",
+  "power",
+  "power-all",
+  "stop",
+  "partition",
+  "one-way",
+  "bad-network",
+  "slow-disk",
+  "disk-error",
+  "transfer",
+  "change",
+  "leave",
+  "split",
+  "campaign",
+] as const;
+
+type Kind = (typeof KINDS)[number];
+
+/** One thing that happens in a schedule; it ends by itself. `roll` decides what is left open. */
+export interface Action {
+  readonly at: number;
+  readonly kind: Kind;
+  /** 0 = whoever leads then. */
+  readonly process: number;
+  readonly forMs: number;
+  readonly roll: number;
+}
+
+/** How often each kind comes; a schedule has a few favourites, so that rare combinations have schedules of their own. */
+const WEIGHTS: Readonly<Record<Kind, number>> = {
+  kill: 5,
+  power: 3,
+  "power-all": 1,
+  stop: 3,
+  partition: 5,
+  "one-way": 3,
+  "bad-network": 2,
+  "slow-disk": 2,
+  "disk-error": 2,
+  transfer: 3,
+  change: 6,
+  leave: 2,
+  split: 1,
+  campaign: 3,
+};
+
+/** Trouble comes in storms: what breaks a protocol is several things within one election time-out. */
+export function planOf(random: Random, processes: number, lengthMs: number): Action[] {
+  const favourites = new Set([random.pick(KINDS), random.pick(KINDS), random.pick(KINDS)]);
+  const weighted = KINDS.flatMap((kind) => Array<Kind>(WEIGHTS[kind] * (favourites.has(kind) ? 5 : 1)).fill(kind));
+  const storms = Array.from({ length: 1 + random.int(3) }, () => ({
+    from: 200 + random.int(lengthMs - 600),
+    forMs: random.pick([50, 200, 500, 1_500]),
+  }));
+  return Array.from({ length: 5 + random.int(25) }, () => {
+    const { from, forMs } = random.pick(storms);
+    return {
+      at: Math.min(lengthMs, from + random.int(forMs)),
+      kind: random.pick(weighted),
+      process: random.int(3) === 0 ? 0 : 1 + random.int(processes),
+      forMs: 5 + random.int(random.pick([30, 200, 1_000])),
+      roll: random.int(1 << 30),
+    };
+  }).sort((a, b) => a.at - b.at);
+}
+
+export function perform(cluster: SimCluster, { kind, process: whom, forMs, roll }: Action): void {
+  const { world, network, stats } = cluster;
+  const groups = cluster.groupIds();
+  const leader = cluster.leaders(groups[roll % groups.length] ?? 1)[0]?.process;
+  const id = whom === 0 ? (leader?.id ?? 1) : whom;
+  const process = cluster.process(id);
+  world.note(() => `-- ${kind} ${id} for ${forMs} ms`);
+  const revive = (one: SimProcess): void => world.after(forMs, () => one.running || one.start());
+  switch (kind) {
+    case "kill":
+    case "power":
+      if (!process.running) return;
+      stats[kind === "kill" ? "kills" : "powerLosses"]++;
+      process.die(kind);
+      return revive(process);
+    case "power-all":
+      for (const one of cluster.processes.filter(({ running }) => running)) {
+        stats.powerLosses++;
+        one.die("power");
+        revive(one);
+      }
+      return;
+    case "stop":
+      stats.stops++;
+      return process.stopFor(forMs);
+    case "partition":
+    case "one-way":
+      stats.partitions++;
+      return cut(cluster, linksOf(cluster, kind, id, roll), forMs);
+    case "bad-network":
+      network.loss = (roll % 30) / 100;
+      network.repetition = (roll % 7) / 20;
+      network.straggling = (roll % 11) / 40;
+      world.after(forMs, () => quiet(cluster));
+      return;
+    case "slow-disk":
+      process.disk.slownessMs = 20 + (roll % 150);
+      world.after(forMs, () => (process.disk.slownessMs = cluster.diskMs));
+      return;
+    case "disk-error":
+      process.disk.failNext = true;
+      world.after(forMs, () => (process.disk.failNext = false));
+      return;
+    case "campaign":
+      for (const [group, { node }] of process.groups) {
+        node.campaign();
+        process.wake(group);
+      }
+      return;
+    default:
+      return atLeader(cluster, kind, id, roll);
+  }
+}
+
+/** No more trouble; what is down comes up. */
+export function heal(cluster: SimCluster): void {
+  cluster.world.note(() => "-- everything heals");
+  cluster.network.cut.clear();
+  quiet(cluster);
+  for (const process of cluster.processes) {
+    process.disk.failNext = false;
+    process.disk.slownessMs = cluster.diskMs;
+    if (!process.running) process.start();
+  }
+}
+
+function quiet({ network }: SimCluster): void {
+  network.loss = 0;
+  network.repetition = 0.01;
+  network.straggling = 0.02;
+}
+
+function linksOf(cluster: SimCluster, kind: "partition" | "one-way", id: number, roll: number): number[] {
+  const ids = cluster.processes.map((process) => process.id);
+  // Alone, or with some of the others; one way: not heard, or does not hear.
+  const side = new Set(ids.filter((other) => other === id || (roll & (1 << other)) !== 0));
+  const lone = new Set([id]);
+  const inner = (roll & 1) === 0 ? lone : side;
+  return ids.flatMap((a) =>
+    ids.flatMap((b) => {
+      if (inner.has(a) === inner.has(b)) return [];
+      return kind === "partition" || inner.has(a) === ((roll & 2) === 0) ? [linkOf(a, b)] : [];
+    }),
+  );
+}
+
+function cut({ world, network }: SimCluster, links: readonly number[], forMs: number): void {
+  for (const link of links) network.cut.add(link);
+  world.after(forMs * 1.5, () => {
+    for (const link of links) network.cut.delete(link);
+  });
+}
+
+function atLeader(cluster: SimCluster, kind: "transfer" | "change" | "leave" | "split", id: number, roll: number): void {
+  const groups = cluster.groupIds();
+  const groupId = groups[roll % groups.length] ?? 1;
+  const [leader] = cluster.leaders(groupId);
+  if (leader === undefined || leader.process.stopped) return;
+  const { process, group } = leader;
+  if (kind === "transfer") transfer(cluster, process, group, id);
+  else if (kind === "change") change(cluster, group, roll);
+  else if (kind === "leave") leave(cluster, group);
+  else group.propose({ kind: "split", at: 1 + (roll % (KEYS - 1)), group: groupId * 10 + (roll % 3) }, () => {});
+  process.wake(groupId);
+}
+
+function transfer({ stats, mischief }: SimCluster, process: SimProcess, { id, node }: SimGroup, to: number): void {
+  if (mischief?.transfer !== undefined) mischief.transfer(process, id, node, to);
+  else if (!node.transferLeader(to)) return;
+  stats.transfers++;
+}
+
+function change(cluster: SimCluster, group: SimGroup, roll: number): void {
+  const { stats, world } = cluster;
+  const random = world.random.fork(`change/${roll}`);
+  const { voters, learners } = group.node.conf;
+  // Each process gets a role of its own, or (of single steps) one does.
+  const only = random.int(3) === 0 ? random.pick(cluster.processes).id : null;
+  const steps = cluster.processes.flatMap(({ id }): ConfChange["steps"] => {
+    const is = voters.includes(id) ? "add-voter" : learners.includes(id) ? "add-learner" : "remove";
+    const type = random.pick(["add-voter", "add-voter", "add-learner", "remove"] as const);
+    return type === is || (only !== null && id !== only) ? [] : [{ type, id }];
+  });
+  if (steps.length === 0) return;
+  const transition: ConfTransition = random.pick(["auto", "auto", "implicit", "explicit"] as const);
+  const wanted: ConfChange = { steps, transition, context: Buffer.alloc(0) };
+  if (votersAfter(group, wanted) < 2) return;
+  if (group.node.proposeConfChange(wanted) === null) return;
+  if (transition === "auto" && steps.length === 1) stats.simpleChanges++;
+  else stats.jointChanges++;
+  world.note(() => `leader of group ${group.id} proposes ${transition} ${JSON.stringify(steps)}`);
+}
+
+function votersAfter({ node }: SimGroup, { steps }: ConfChange): number {
+  const voters = new Set(node.conf.voters);
+  for (const { type, id } of steps) {
+    if (type === "add-voter") voters.add(id);
+    else voters.delete(id);
+  }
+  return voters.size;
+}
+
+export function leave({ stats }: SimCluster, { node }: SimGroup): void {
+  if (node.proposeConfChange({ steps: [], transition: "auto", context: Buffer.alloc(0) }) !== null) stats.leaves++;
+}

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { showLabels } from "../../subjects/common/prometheus/labels.ts";
+import { showLabels, without, type Labels } from "../../subjects/common/prometheus/labels.ts";
 import { queryInstantNow, queryRange } from "../../subjects/common/prometheus/query.ts";
 import type { Storage } from "../../subjects/common/prometheus/storage.ts";
 import { queryOptions, seriesStorage } from "../support/prometheus-series.ts";
+
+/** The metric's name in front of its labels. */
+const shown = (labels: Labels) => `${labels["__name__"] ?? ""}${showLabels(without(labels, ["__name__"]))}`;
 
 /** Answers as text: `{a="b"} 1` a line, sorted unless `keepOrder`. */
 function ask(storage: Storage, query: string, atMs: number, keepOrder = false): string[] {
@@ -12,13 +15,13 @@ function ask(storage: Storage, query: string, atMs: number, keepOrder = false): 
     case "string":
       return [String(value.value)];
     case "vector": {
-      const lines = value.samples.map((sample) => `${showLabels(sample.labels)} ${round(sample.value)}`);
+      const lines = value.samples.map((sample) => `${shown(sample.labels)} ${round(sample.value)}`);
       return keepOrder ? lines : lines.sort();
     }
     case "matrix":
       return value.series.map(
         ({ labels, times, values }) =>
-          `${showLabels(labels)} ${Array.from(times, (time, index) => `${values[index]}@${time / 1_000}`).join(" ")}`,
+          `${shown(labels)} ${Array.from(times, (time, index) => `${values[index]}@${time / 1_000}`).join(" ")}`,
       );
   }
 }

@@ -12,16 +12,16 @@ export const labelFunctions: Readonly<Record<string, (texts: readonly string[]) 
     } catch {
       throw new QueryError("execution", `invalid regular expression in label_replace(): ${pattern}`);
     }
-    if (target === "") throw invalid("destination", "label_replace", target);
+    if (!isLabelName(target)) throw invalid("destination", "label_replace", target);
     return (labels) => {
       const value = regex.expand(labelValue(labels, source), replacement);
       return value === null ? labels : changed(labels, { [target]: value });
     };
   },
   label_join: ([target = "", separator = "", ...sources]) => {
-    const wrong = sources.find((source) => source === "");
+    const wrong = sources.find((source) => !isLabelName(source));
     if (wrong !== undefined) throw invalid("source", "label_join", wrong);
-    if (target === "") throw invalid("destination", "label_join", target);
+    if (!isLabelName(target)) throw invalid("destination", "label_join", target);
     return (labels) =>
       changed(labels, { [target]: sources.map((source) => labelValue(labels, source)).join(separator) });
   },
@@ -30,6 +30,11 @@ export const labelFunctions: Readonly<Record<string, (texts: readonly string[]) 
 /** @throws QueryError when two series come out with the same labels */
 export function relabelled(list: readonly StepSeries[], change: (labels: Labels) => Labels): readonly StepSeries[] {
   return distinct(list.map((series) => ({ ...series, labels: change(series.labels) })));
+}
+
+/** Any text that is UTF-8; what was not has been replaced by this. */
+function isLabelName(name: string): boolean {
+  return name !== "" && !name.includes("\ufffd");
 }
 
 function invalid(which: string, name: string, label: string): QueryError {

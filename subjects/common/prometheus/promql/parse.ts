@@ -409,25 +409,29 @@ class Parser {
   }
 
   /** One number or duration with signs; what is calculated is refused as it is there without its feature flag. */
-  #duration(): { readonly value: number; readonly pos: Position } {
+  #duration(nested = false): { readonly value: number; readonly pos: Position } {
     const first = this.#token;
     if (first.text === "(") {
       this.#take();
-      const { pos } = this.#duration();
+      const { pos } = this.#duration(true);
       this.#expect(")");
       this.#fail(pos, "experimental duration expression is not enabled");
     }
     if (this.#is("+") || this.#is("-")) {
       this.#take();
-      const { value, pos } = this.#duration();
+      const { value, pos } = this.#duration(nested);
       return { value: first.text === "-" ? -value : value, pos: { start: first.at.start, end: pos.end } };
     }
     if (first.kind !== "number" && first.kind !== "duration") this.#unexpected();
     const { value, pos } = this.#number();
     if (!(Math.abs(value) <= MAX_DURATION_MS / 1_000) && !Number.isNaN(value)) this.#fail(pos, "duration out of range");
-    if (this.#operator() !== null && "+-*/%^".includes(this.#token.text) && this.#contexts.at(-1)?.where !== "offset") {
+    if (
+      this.#operator() !== null &&
+      "+-*/%^".includes(this.#token.text) &&
+      (nested || this.#contexts.at(-1)?.where !== "offset")
+    ) {
       this.#take();
-      this.#duration();
+      this.#duration(nested);
       this.#fail(pos, "experimental duration expression is not enabled");
     }
     return { value, pos };

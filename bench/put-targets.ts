@@ -43,60 +43,83 @@ interface Reply {
   readonly error: string;
 }
 
-/** Regions as PD names them once, and a connection to every store. */
-export class Routes implements Disposable {
-  readonly clients: ReadonlyMap<string, Client>;
-  readonly #routes: readonly Route[];
+interface Members {
+  readonly header: { readonly cluster_id: string };
+  readonly leader: { readonly name: string };
+  readonly members: readonly { readonly name: string; readonly client_urls: readonly string[] }[];
+}
 
-  private constructor(routes: readonly Route[], clients: ReadonlyMap<string, Client>) {
-    this.#routes = routes;
-    this.clients = clients;
+interface Regions {
+  readonly region_metas: readonly { readonly id: string; readonly end_key: Buffer; readonly region_epoch: object }[];
+  readonly leaders: readonly Peer[];
+}
+
+/** Regions as PD names them, asked again when a store refuses, and a connection to every store. */
+export class Routes implements Disposable {
+  readonly clients = new Map<string, Client>();
+  readonly #pd: Client;
+  readonly #header: object;
+  #routes: readonly Route[] = [];
+  #asking: Promise<void> | null = null;
+
+  private constructor(pd: Client, header: object) {
+    this.#pd = pd;
+    this.#header = header;
   }
 
   static async open(pdUrls: readonly string[]): Promise<Routes> {
-    const pds = pdUrls.map((url) => new PdClientConstructor(new URL(url).host, credentials.createInsecure()));
-    try {
-      interface Members {
-        readonly header: { readonly cluster_id: string };
-        readonly leader: { readonly name: string };
-        readonly members: readonly { readonly name: string; readonly client_urls: readonly string[] }[];
-      }
-      const { header, leader, members } = await call<Members>(pds[0] as Client, "GetMembers", {});
-      const url = members.find(({ name }) => name === leader.name)?.client_urls[0] ?? "";
-      const pd = pds[pdUrls.indexOf(url)] ?? (pds[0] as Client);
-      interface Regions {
-        readonly region_metas: readonly {
-          readonly id: string;
-          readonly end_key: Buffer;
-          readonly region_epoch: object;
-        }[];
-        readonly leaders: readonly Peer[];
-      }
-      const { region_metas, leaders } = await call<Regions>(pd, "ScanRegions", { header, limit: 1_000 });
-      const routes = region_metas.map(({ id, end_key, region_epoch }, at) => {
-        const peer = leaders[at] as Peer;
-        return { end: end_key, context: { region_id: id, region_epoch, peer }, storeId: peer.store_id };
-      });
-      const clients = new Map<string, Client>();
-      for (const storeId of new Set(routes.map((route) => route.storeId))) {
-        const { store } = await call<{ readonly store: { readonly address: string } }>(pd, "GetStore", {
-          header,
-          store_id: storeId,
-        });
-        clients.set(storeId, new TikvClientConstructor(store.address, credentials.createInsecure()));
-      }
-      return new Routes(routes, clients);
-    } finally {
-      for (const pd of pds) pd.close();
-    }
+    const dial = (url: string): Client => new PdClientConstructor(new URL(url).host, credentials.createInsecure());
+    const any = dial(pdUrls[0] ?? "");
+    const { header, leader, members } = await call<Members>(any, "GetMembers", {});
+    any.close();
+    const url = members.find(({ name }) => name === leader.name)?.client_urls[0] ?? "";
+    const routes = new Routes(dial(url), header);
+    await routes.learn();
+    return routes;
   }
 
   of(key: Buffer): Route {
     return this.#routes.find(({ end }) => end.length === 0 || key.compare(end) < 0) as Route;
   }
 
+  /** Calls while one is under way share it. */
+  learn(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    const header = this.#header;
+    const { region_metas, leaders } = await call<Regions>(this.#pd, "ScanRegions", { header, limit: 1_000 });
+    this.#routes = region_metas.map(({ id, end_key, region_epoch }, at) => {
+      const peer = leaders[at] as Peer;
+      return { end: end_key, context: { region_id: id, region_epoch, peer }, storeId: peer.store_id };
+    });
+    for (const { storeId } of this.#routes) {
+      if (this.clients.has(storeId)) continue;
+      interface Stored {
+        readonly store: { readonly address: string };
+      }
+      const { store } = await call<Stored>(this.#pd, "GetStore", { header, store_id: storeId });
+      this.clients.set(storeId, new TikvClientConstructor(store.address, credentials.createInsecure()));
+    }
+  }
+
   [Symbol.dispose](): void {
+    this.#pd.close();
     for (const client of this.clients.values()) client.close();
+  }
+}
+
+const MAX_ATTEMPTS = 100;
+
+/** Leaders move for a while after a cluster's start: whoever is refused asks PD and tries again. */
+async function untilAcknowledged(routes: Routes, key: Buffer, send: (route: Route) => Promise<Reply>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const { region_error, error } = await send(routes.of(key));
+    if (region_error === null && error === "") return;
+    if (attempt === MAX_ATTEMPTS) throw new Error(`a put was refused: ${error}${JSON.stringify(region_error)}`);
+    await routes.learn();
   }
 }
 
@@ -104,10 +127,10 @@ export class Routes implements Disposable {
 export function unaryTarget(routes: Routes): PutTarget {
   return {
     name: "embedded, RawPut",
-    put: async (key, value) => {
-      const { context, storeId } = routes.of(key);
-      acknowledged(await call<Reply>(routes.clients.get(storeId) as Client, "RawPut", { context, key, value }));
-    },
+    put: (key, value) =>
+      untilAcknowledged(routes, key, ({ context, storeId }) =>
+        call<Reply>(routes.clients.get(storeId) as Client, "RawPut", { context, key, value }),
+      ),
     [Symbol.dispose]: () => {},
   };
 }
@@ -124,10 +147,10 @@ export function batchTarget(routes: Routes): PutTarget {
   const streams = new Map([...routes.clients].map(([storeId, client]) => [storeId, new BatchStream(client)]));
   return {
     name: "embedded, BatchCommands",
-    put: async (key, value) => {
-      const { context, storeId } = routes.of(key);
-      acknowledged(await (streams.get(storeId) as BatchStream).put({ context, key, value }));
-    },
+    put: (key, value) =>
+      untilAcknowledged(routes, key, ({ context, storeId }) =>
+        (streams.get(storeId) as BatchStream).put({ context, key, value }),
+      ),
     [Symbol.dispose]: () => {
       for (const stream of streams.values()) stream.end();
     },
@@ -171,9 +194,4 @@ class BatchStream {
       this.#stream.write({ requests: batch.map(({ request }) => request), request_ids: batch.map(({ id }) => id) });
     }
   }
-}
-
-function acknowledged({ region_error, error }: Reply): void {
-  if (region_error !== null || error !== "")
-    throw new Error(`a put was refused: ${error}${JSON.stringify(region_error)}`);
 }

@@ -19,6 +19,7 @@ export const DEBIAN_PROMETHEUS = "prometheus-debian:2.42";
 export async function ensureBaseImages(): Promise<void> {
   await ensure("debian:bookworm-slim", makeDebian);
   await ensure("node:24-bookworm-slim", makeNode);
+  await ensure("golang:1.26-bookworm", makeGo);
 }
 
 /** Built always from Debian's package: it has this name and no other. */
@@ -52,6 +53,16 @@ async function makeNode(image: string): Promise<void> {
     await cp(join(folder, "node_modules", "npm"), join(folder, "npm"), { recursive: true });
     await cp(HOST_CA, join(folder, "ca-certificates.crt"));
     await $({ quiet: true })`docker build -q -t ${image} -f ${join(here, "node.Dockerfile")} ${folder}`;
+  });
+}
+
+/** Of the machine's own Go, whatever its version. */
+async function makeGo(image: string): Promise<void> {
+  const goRoot = (await $({ quiet: true })`go env GOROOT`).stdout.trim();
+  await inTemporaryFolder(async (folder) => {
+    await cp(goRoot, join(folder, "go"), { recursive: true });
+    await cp(HOST_CA, join(folder, "ca-certificates.crt"));
+    await $({ quiet: true })`docker build -q -t ${image} -f ${join(here, "go.Dockerfile")} ${folder}`;
   });
 }
 

@@ -39,6 +39,13 @@ export const ownImages = {
     "tickets",
     "subjects/tikv/kit",
   ]),
+  /** Somebody else's client, for load; pinned by its go.mod. */
+  goYcsb: {
+    tag: "go-ycsb:1.0.1",
+    dockerfile: path.join(root, "docker/go-ycsb/Dockerfile"),
+    context: path.join(root, "docker/go-ycsb"),
+    sources: ["go.mod", "go.sum", "tools.go", "load-and-run"],
+  },
   netTools: {
     tag: "net-tools:1",
     dockerfile: path.join(root, "docker/net-tools/Dockerfile"),

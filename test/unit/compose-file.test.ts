@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { ownImages } from "../../harness/engine/own-images.ts";
 import { CONFIG_FILES } from "../../subjects/tikv/docker-config.ts";
 import { textOf } from "../support/repository.ts";
 
@@ -24,11 +25,12 @@ describe("the TiKV subject's compose file", () => {
   const { services } = compose("subjects/tikv/docker-compose.yaml");
   const nodes = Object.entries(services).filter(([name]) => /^(pd|tikv)\d$/.test(name));
 
-  test("three PD, three TiKV and Prometheus; Grafana and the workload only when asked for", () => {
+  test("three PD, three TiKV and Prometheus; Grafana, the workload and load only when asked for", () => {
     const always = Object.entries(services).filter(([, { profiles = [] }]) => profiles.length === 0);
     expect(always.map(([name]) => name).toSorted()).toEqual("pd0 pd1 pd2 prometheus tikv0 tikv1 tikv2".split(" "));
     expect(services["grafana"]?.profiles).toEqual(["grafana"]);
     expect(services["workload"]?.profiles).toEqual(["workload"]);
+    expect(services["load"]?.profiles).toEqual(["load"]);
   });
 
   test("images are pinned and can be replaced", () => {
@@ -48,6 +50,18 @@ describe("the TiKV subject's compose file", () => {
       volumes.flatMap((volume) => /^\$\{CONFIG_DIR:-\.\/docker\}\/([\w.]+):/.exec(volume)?.[1] ?? []),
     );
     expect([...new Set(mounted)].toSorted()).toEqual(CONFIG_FILES.map((file) => basename(file)).toSorted());
+  });
+
+  test("load is the version that its image pins, and begins when the stores are there", () => {
+    const pinned = /go-ycsb v([\d.]+)$/m.exec(textOf("docker/go-ycsb/go.mod"))?.[1];
+    expect(services["load"]).toMatchObject({
+      image: `\${YCSB_IMAGE:-go-ycsb:${pinned}}`,
+      build: "../../docker/go-ycsb",
+      depends_on: Object.fromEntries(
+        ["tikv0", "tikv1", "tikv2"].map((store) => [store, { condition: "service_healthy" }]),
+      ),
+    });
+    expect(ownImages.goYcsb.tag).toBe(`go-ycsb:${pinned}`);
   });
 
   test("Grafana begins with the dashboard, for whoever comes", () => {

@@ -14,6 +14,7 @@ export interface PdWorkerOptions extends StoreHeartbeatsOptions, Omit<RegionHear
 
 /** Stores find a new PD leader one after the other (recorded: all were back 1.0 to 2.5 s after it answered). */
 const FIND_LEADER_MS = 2_500;
+const LAST_WORD_MS = 1_000;
 
 /** Keeps PD informed about a store and the regions that it leads, and does what PD asks for. */
 export class PdWorker implements AsyncDisposable {
@@ -42,9 +43,9 @@ export class PdWorker implements AsyncDisposable {
     this.#running = Promise.all(parts.map((part) => part.run(signal)));
   }
 
-  /** Says at once how the store is, e.g. that it is about to stop. */
-  heartbeat(): void {
-    this.#stores.wake();
+  /** Says at once how the store is, e.g. that it is about to stop. Gives up after a second. Never rejects. */
+  async heartbeat(): Promise<void> {
+    await this.#stores.now(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LAST_WORD_MS)]));
   }
 
   /** Heartbeats that are due and not sent yet. */

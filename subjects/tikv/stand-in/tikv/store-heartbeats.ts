@@ -44,6 +44,11 @@ export class StoreHeartbeats {
     this.#wake();
   }
 
+  /** One at once, beside those that are due. Never rejects. */
+  async now(signal: AbortSignal): Promise<void> {
+    await this.#beat(signal);
+  }
+
   /** Until the signal. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     // A store's tick is set when it starts, not fired (tikv/tikv:components/raftstore/src/store/fsm/store.rs, `start`);

@@ -114,8 +114,9 @@ export class TikvNode {
     const { store, worker, transport } = this.#parts;
     this.#stopping = true;
     const reaches = (storeId: number): boolean => transport.reaches(storeId);
-    worker.current?.heartbeat();
+    const told = worker.current?.heartbeat();
     await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log, reaches });
+    await told;
     this.#saidToClients.stop();
     this.#stop.abort();
     await worker.current?.[Symbol.asyncDispose]();

@@ -11,57 +11,76 @@ import type { Deps, InstanceId } from "../../harness/protocol.ts";
 import { deployEmbedded } from "../../subjects/tikv/adapter-process.ts";
 import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
 import { RawClient } from "../../subjects/tikv/workload/raw-client.ts";
-import { buildGo, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
+import { describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
+import { buildOfficialClients, type OfficialClient } from "../support/official-clients.ts";
+import { RUST_BUILD_TIMEOUT_MS } from "../support/rust.ts";
 import { officialClientSuite } from "./tikv-official-client.suite.ts";
 
 const signal = new AbortController().signal;
 
-describe("a cluster of processes", () => {
-  let root: string;
-  let owned: OwnedInstance;
-  let cluster: EmbeddedInstance;
-  let deps: Deps;
-  let endpoints: string[];
+let root: string;
+let clients: readonly OfficialClient[];
+beforeAll(async () => {
+  root = await mkdtemp(path.join(os.tmpdir(), "official-"));
+});
+afterAll(async () => await rm(root, { recursive: true, force: true }));
 
+/** A whole cluster for the tests of one `describe`. */
+function clusterAt(timeFactor: number) {
+  const now = {} as { owned: OwnedInstance; cluster: EmbeddedInstance; deps: Deps; endpoints: string[] };
+  const id = `o${timeFactor * 10}`;
   beforeAll(async () => {
-    root = await mkdtemp(path.join(os.tmpdir(), "official-"));
-    deps = { clock: systemClock, random: seededRandom(root), ids: randomIds, log: silentLog, fetch };
-    owned = claimInstance(root, "o1", { pid: process.pid, what: "the test", since: "2026-01-01T00:00:00.000Z" });
+    now.deps = { clock: systemClock, random: seededRandom(root), ids: randomIds, log: silentLog, fetch };
+    now.owned = claimInstance(root, id, { pid: process.pid, what: "the test", since: "2026-01-01T00:00:00.000Z" });
+    const { paths } = now.owned;
+    const project = `tikv-${id}`;
     const options = {
-      engine: "process" as const,
-      id: owned.id as InstanceId,
-      stateDir: owned.paths.dir,
-      project: "tikv-o1",
-      network: "tikv-o1",
-      timeFactor: 0.2,
-    };
-    cluster = await deployEmbedded(options, deps, signal);
-    await cluster.waitReady({ timeoutMs: 60_000 }, signal);
-    const all = cluster.endpoints("host").byComponent;
-    endpoints = ["pd0", "pd1", "pd2"].map((name) => new URL(all[name]?.["client"] ?? "").host);
+      engine: "process",
+      id: id as InstanceId,
+      stateDir: paths.dir,
+      project,
+      network: project,
+    } as const;
+    now.cluster = await deployEmbedded({ ...options, timeFactor }, now.deps, signal);
+    await now.cluster.waitReady({ timeoutMs: 60_000 }, signal);
+    const all = now.cluster.endpoints("host").byComponent;
+    now.endpoints = ["pd0", "pd1", "pd2"].map((name) => new URL(all[name]?.["client"] ?? "").host);
   });
   afterAll(async () => {
-    await cluster?.[Symbol.asyncDispose]();
-    owned?.[Symbol.dispose]();
-    await rm(root, { recursive: true, force: true });
+    await now.cluster?.[Symbol.asyncDispose]();
+    now.owned?.[Symbol.dispose]();
   });
+  return now;
+}
 
-  describeGo("to TiKV's official Go client", () => {
-    let program: string;
-    beforeAll(async () => {
-      program = await buildGo("tikv-raw-check", root);
-    }, GO_BUILD_TIMEOUT_MS);
+describeGo("TiKV's official clients", () => {
+  beforeAll(async () => {
+    clients = await buildOfficialClients(root);
+  }, GO_BUILD_TIMEOUT_MS + RUST_BUILD_TIMEOUT_MS);
 
+  // At factor 1 a region elects a new leader 10 to 20 s after the old one is gone, and the clients live through it.
+  describe.each([
+    { timeFactor: 0.2, watchMs: 10_000, brokenMs: 5_000 },
+    { timeFactor: 1, watchMs: 27_000, brokenMs: 22_000 },
+  ])("on a cluster of processes at factor $timeFactor", ({ timeFactor, watchMs, brokenMs }) => {
+    const now = clusterAt(timeFactor);
     officialClientSuite({
-      cluster: () => cluster,
-      deps: () => deps,
-      client: () => ({ command: [program], endpoints }),
-      watchMs: 10_000,
-      brokenMs: 5_000,
+      cluster: () => now.cluster,
+      deps: () => now.deps,
+      clients: () => clients,
+      command: (program) => [program],
+      endpoints: () => now.endpoints,
+      watchMs,
+      brokenMs,
     });
   });
+});
+
+describe("a cluster of processes", () => {
+  const now = clusterAt(0.2);
 
   test("loses nothing acknowledged when every node is killed and started again", async () => {
+    const { cluster, endpoints, deps } = now;
     const { clock, random } = deps;
     const client = () => new RawClient({ pdEndpoints: endpoints, advertised: {}, deadlineMs: 5_000, clock, random });
     const written = new Map<string, string>();

@@ -16,10 +16,19 @@ export function describeGo(name: string, body: SuiteFactory): void {
   describe.skip(`${name} [not run here: there is no go]`, body);
 }
 
+export interface GoBuild {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Another list of versions than `go.mod`, beside it. */
+  readonly modfile?: string;
+  /** The program's name; the tool's unless given. */
+  readonly as?: string;
+}
+
 /** Builds the program in `test/tools/<tool>`, linked statically, into `folder`. @returns its path */
-export async function buildGo(tool: string, folder: string, env: Readonly<Record<string, string>> = {}) {
-  const program = path.join(folder, tool);
-  await run("go", ["build", "-mod=readonly", "-trimpath", "-o", program, "."], {
+export async function buildGo(tool: string, folder: string, { env, modfile, as }: GoBuild = {}) {
+  const program = path.join(folder, as ?? tool);
+  const mod = modfile === undefined ? [] : [`-modfile=${modfile}`];
+  await run("go", ["build", "-mod=readonly", ...mod, "-trimpath", "-o", program, "."], {
     cwd: path.join(import.meta.dirname, "../tools", tool),
     env: { ...process.env, ...env, CGO_ENABLED: "0" },
     timeout: GO_BUILD_TIMEOUT_MS,

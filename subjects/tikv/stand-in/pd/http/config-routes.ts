@@ -22,6 +22,8 @@ export function configRoutes(parts: HttpParts): Routes {
       await demandLeader(parts);
       return json(wholeConfig(parts));
     },
+    "GET /pd/api/v1/config/cluster-version": () => json(clusterVersion(cluster)),
+    "GET /pd/api/v1/config/label-property": () => json({}),
     "GET /pd/api/v1/config/schedule": () => json(scheduleConfig(cluster)),
     "GET /pd/api/v1/config/replicate": () => json(cluster.state.replication),
     "GET /pd/api/v1/config/rules": () => {
@@ -142,7 +144,6 @@ function scheduleConfig({ state }: Cluster): ConfigSection {
 }
 
 function wholeConfig({ flags, cluster }: HttpParts): ConfigSection {
-  const version = cluster.state.stores[0]?.version;
   return {
     "client-urls": flags.clientUrl,
     "peer-urls": flags.peerUrl,
@@ -152,11 +153,15 @@ function wholeConfig({ flags, cluster }: HttpParts): ConfigSection {
     "data-dir": flags.dataDir,
     "initial-cluster": flags.initialCluster,
     ...defaultOther,
-    "cluster-version": version === undefined ? "0.0.0" : version.replace(/^v/, ""),
+    "cluster-version": clusterVersion(cluster),
     metric: { job: flags.name, address: "", interval: "15s" },
     schedule: scheduleConfig(cluster),
     replication: cluster.state.replication,
   };
+}
+
+function clusterVersion({ state }: Cluster): string {
+  return state.stores[0]?.version.replace(/^v/, "") ?? "0.0.0";
 }
 
 /** A follower answers with its own configuration and the leader's, so it needs the leader. @throws PdRefusal 500 */

@@ -54,6 +54,12 @@ export function schedulerRoutes({ cluster, coordinator }: HttpParts): Routes {
       const whole = [{ "end-key": "", "start-key": "" }];
       return json({ "store-id-ranges": Object.fromEntries(found.storeIds.map((id) => [String(id), whole])), batch: 3 });
     },
+    "DELETE /pd/api/v1/scheduler-config/{name}/delete/{store}": async ({ params }) => {
+      const removed = await removeStore(cluster, params["name"] ?? "", Number(params["store"]));
+      if (removed === "not there")
+        throw new PdRefusal(404, "[PD:scheduler:ErrScheduleConfigNotExist]the config does not exist");
+      return json(removed === "the last" ? "The last store has been deleted" : null);
+    },
     "GET /pd/api/v1/checker/{name}": ({ params }) =>
       json({ paused: (cluster.pausedCheckers.get(checker(params["name"] ?? ""))?.untilMs ?? 0) > cluster.now() }),
     "POST /pd/api/v1/checker/{name}": ({ params, body }) => {
@@ -120,6 +126,20 @@ async function addScheduler(cluster: Cluster, body: Record<string, unknown>): Pr
   return "The scheduler is created.";
 }
 
+/** From a scheduler that acts on named stores, which goes with its last one. */
+async function removeStore(
+  cluster: Cluster,
+  name: string,
+  storeId: number,
+): Promise<"not there" | "removed" | "the last"> {
+  const known = cluster.state.storeSchedulers.find((each) => each.name === name);
+  if (known?.storeIds.includes(storeId) !== true) return "not there";
+  const rest = known.storeIds.filter((id) => id !== storeId);
+  await decide(cluster, name, rest);
+  cluster.changed();
+  return rest.length === 0 ? "the last" : "removed";
+}
+
 /** `<name>` removes it; `<name>-<store>` only that store, and the scheduler with its last one. */
 async function removeScheduler(cluster: Cluster, wanted: string) {
   const { schedulers, storeSchedulers } = cluster.state;
@@ -133,15 +153,8 @@ async function removeScheduler(cluster: Cluster, wanted: string) {
   const name = suffixed?.[1] ?? wanted;
   const known = storeSchedulers.find((each) => each.name === name);
   if (suffixed !== null && STORE_SCHEDULERS.includes(name)) {
-    const storeId = Number(suffixed[2]);
-    if (known?.storeIds.includes(storeId) !== true) return json(null, 404);
-    await decide(
-      cluster,
-      name,
-      known.storeIds.filter((id) => id !== storeId),
-    );
-    cluster.changed();
-    return json(null);
+    const removed = await removeStore(cluster, name, Number(suffixed[2]));
+    return json(null, removed === "not there" ? 404 : 200);
   }
   if (known === undefined) throw schedulerNotFound(404);
   await decide(cluster, name, []);

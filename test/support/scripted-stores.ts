@@ -17,12 +17,21 @@ interface Region {
   peers: Peer[];
   leader: Peer;
 }
+interface Change {
+  peer: Peer;
+  change_type: number;
+}
 interface Order {
   region_id: string;
-  change_peer: { peer: Peer; change_type: number } | null;
+  change_peer_v2: { changes: Change[] } | null;
   transfer_leader: { peer: Peer } | null;
   split_region: { keys: Buffer[] } | null;
+  merge: { target: { id: string } } | null;
 }
+
+/** metapb.PeerRole */
+const [VOTER, LEARNER, INCOMING, DEMOTING] = [0, 1, 2, 3];
+const [ADD_NODE, REMOVE_NODE] = [0, 1];
 
 /**
  * The stores of a cluster as PD meets them: they join, report and do at once what PD orders. They keep no data; what
@@ -35,9 +44,26 @@ export class ScriptedStores implements AsyncDisposable {
   readonly #stopped = new AbortController();
   readonly regions = new Map<string, Region>();
   readonly storeIds: string[] = [];
+  /** Stores that are dead: they say and do nothing. */
+  readonly dead = new Set<string>();
+  /** What leaders say of followers that are silent. */
+  readonly downPeers = new Map<string, { peer: Peer; down_seconds: string }[]>();
+  /** Bytes of every region. */
+  regionBytes = 1 << 20;
+  /** More of what stores say of themselves, by store; flows of regions, by region. */
+  readonly stats = new Map<string, object>();
+  readonly flows = new Map<string, object>();
+  /** Orders as they came, in words: `region 12: add learner 14 on 3`. */
+  readonly orders: string[] = [];
+  readonly labels: Readonly<Record<string, string>>[];
   #clusterId = "";
 
-  constructor(pd: { readonly host: string; readonly port: number }, signal: AbortSignal) {
+  constructor(
+    pd: { readonly host: string; readonly port: number },
+    signal: AbortSignal,
+    labels: Readonly<Record<string, string>>[] = [],
+  ) {
+    this.labels = labels;
     this.#client = new NodeGrpcClient(pd, noLinkRules());
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
   }
@@ -64,8 +90,15 @@ export class ScriptedStores implements AsyncDisposable {
         used_size: "1048576",
         start_time: 1_700_000_000,
         interval: { start_timestamp: "1700000000", end_timestamp: "1700000010" },
+        ...this.stats.get(storeId),
       },
     });
+  }
+
+  /** One heartbeat of every store that lives, and of every region that has a living leader. */
+  async heartbeats(): Promise<void> {
+    for (const id of this.storeIds) if (!this.dead.has(id)) await this.heartbeat(id);
+    for (const id of this.regions.keys()) this.report(id);
   }
 
   /** As `physical << 18 | logical`, one for each batch of `batch`. */
@@ -86,13 +119,15 @@ export class ScriptedStores implements AsyncDisposable {
 
   report(regionId: string): void {
     const region = this.regions.get(regionId);
-    if (region === undefined) return;
+    if (region === undefined || this.dead.has(region.leader.store_id)) return;
     this.#streams.get(region.leader.store_id)?.write({
       header: { cluster_id: this.#clusterId },
       region,
       leader: region.leader,
-      approximate_size: String(1 << 20),
+      down_peers: this.downPeers.get(regionId) ?? [],
+      approximate_size: String(this.regionBytes),
       term: "6",
+      ...this.flows.get(regionId),
     });
   }
 
@@ -110,6 +145,7 @@ export class ScriptedStores implements AsyncDisposable {
       status_address: `tikv${n}:20180`,
       version: "8.5.7",
       start_timestamp: "1700000000",
+      labels: Object.entries(this.labels[n] ?? {}).map(([key, value]) => ({ key, value })),
     };
     if (n === 0) {
       const [regionId, peerId] = [await this.#newId(), await this.#newId()];
@@ -148,18 +184,51 @@ export class ScriptedStores implements AsyncDisposable {
     }
   }
 
-  async #carryOut({ region_id, change_peer, transfer_leader, split_region }: Order): Promise<void> {
+  async #carryOut({ region_id, change_peer_v2, transfer_leader, split_region, merge }: Order): Promise<void> {
     const region = this.regions.get(region_id);
-    if (region === undefined) return;
+    if (region === undefined || this.dead.has(region.leader.store_id)) return;
     if (split_region !== null) return this.#split(region, split_region.keys);
-    if (transfer_leader !== null)
+    if (merge !== null) return this.#merge(region, merge.target.id);
+    if (transfer_leader !== null) {
+      this.orders.push(`region ${region_id}: transfer leader to ${transfer_leader.peer.store_id}`);
       region.leader = region.peers.find(({ store_id }) => store_id === transfer_leader.peer.store_id) ?? region.leader;
-    if (change_peer !== null) {
-      const others = region.peers.filter(({ store_id }) => store_id !== change_peer.peer.store_id);
-      region.peers = change_peer.change_type === 1 ? others : [...others, change_peer.peer];
+    }
+    if (change_peer_v2 !== null) this.#changePeers(region, change_peer_v2.changes);
+    this.report(region_id);
+  }
+
+  /** One change is made at once; several enter the joint state, none leaves it. */
+  #changePeers(region: Region, changes: readonly Change[]): void {
+    const words = changes.map(({ peer, change_type }) => {
+      const what = change_type === ADD_NODE ? "voter" : change_type === REMOVE_NODE ? "removed" : "learner";
+      return `${what} ${peer.store_id}`;
+    });
+    this.orders.push(`region ${region.id}: ${words.join(", ") || "leave joint"}`);
+    if (changes.length === 0) {
+      const joint = region.peers.filter(({ role }) => role === INCOMING || role === DEMOTING);
+      for (const peer of joint) peer.role = peer.role === INCOMING ? (VOTER ?? 0) : (LEARNER ?? 1);
+      region.region_epoch.conf_ver += joint.length;
+      return;
+    }
+    for (const { peer, change_type } of changes) {
+      const known = region.peers.find(({ store_id }) => store_id === peer.store_id);
+      if (change_type === REMOVE_NODE) region.peers = region.peers.filter((each) => each !== known);
+      else if (known === undefined) region.peers.push({ ...peer });
+      else if (changes.length === 1) known.role = peer.role;
+      else known.role = (change_type === ADD_NODE ? INCOMING : DEMOTING) ?? 0;
       region.region_epoch.conf_ver++;
     }
-    this.report(region_id);
+  }
+
+  #merge(source: Region, targetId: string): void {
+    const target = this.regions.get(targetId);
+    if (target === undefined) return;
+    this.orders.push(`region ${source.id}: merge into ${targetId}`);
+    if (source.end_key.equals(target.start_key)) target.start_key = source.start_key;
+    else target.end_key = source.end_key;
+    target.region_epoch.version = Math.max(target.region_epoch.version, source.region_epoch.version) + 1;
+    this.regions.delete(source.id);
+    this.report(targetId);
   }
 
   async #split(region: Region, keys: Buffer[]): Promise<void> {

@@ -1,23 +1,20 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { Consensus } from "./consensus.ts";
+import type { ConfigSection } from "./default-config.ts";
 import { IdAllocator } from "./id-allocator.ts";
+import { PdRefusal } from "./pd-refusal.ts";
+import { RemovingProgress } from "./progress.ts";
 import type { Region, Regions } from "./regions.ts";
 import { Operators } from "./schedule/operators.ts";
+import type { ScheduleMetrics } from "./schedule/schedule-metrics.ts";
+import { StoreLimits, type LimitType } from "./schedule/store-limits.ts";
+import { FLOWS, HotRegions } from "./statistics/hot-regions.ts";
 import { PERSIST_HEARTBEAT_MS, viewStores, type HeardStore, type StoreStats, type StoreView } from "./stores.ts";
 import type { ClusterState, Command, StoreMeta } from "./state.ts";
+import { effectiveSchedule, expiredItems, temporaryLimit } from "./temporary-config.ts";
 import { Tso } from "./tso.ts";
-
-/** A refusal with the text and status that PD answers. */
-export class PdRefusal extends Error {
-  readonly status: number;
-  readonly body: unknown;
-  constructor(status: number, body: unknown) {
-    super(typeof body === "string" ? body : JSON.stringify(body));
-    this.status = status;
-    this.body = body;
-  }
-}
+import { UnsafeRecovery } from "./unsafe/unsafe-recovery.ts";
 
 export interface ClusterOptions {
   readonly consensus: Consensus;
@@ -25,8 +22,11 @@ export interface ClusterOptions {
   readonly clock: Clock;
   readonly timeFactor: number;
   readonly log: NodeLog;
+  readonly metrics: ScheduleMetrics;
   /** Something happened that scheduling may want to act on. */
   onChange(): void;
+  /** All that regions report is to be learned again. */
+  onForgotten(): void;
 }
 
 export interface Pause {
@@ -41,6 +41,10 @@ export interface Pause {
 export class Cluster {
   readonly regions: Regions;
   readonly operators: Operators;
+  readonly limits: StoreLimits;
+  readonly hot = new HotRegions();
+  readonly removing: RemovingProgress;
+  readonly recovery: UnsafeRecovery;
   readonly ids: IdAllocator;
   readonly tso: Tso;
   /** By scheduler; in memory only: a leader change ends every pause. */
@@ -54,7 +58,20 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.regions = options.regions;
-    this.operators = new Operators(options.clock, options.timeFactor);
+    const { clock, timeFactor, log, metrics } = options;
+    const isDown = (storeId: number) => this.#isDown(storeId);
+    this.operators = new Operators({ clock, timeFactor, log, metrics, isDown });
+    this.limits = new StoreLimits(clock, timeFactor);
+    this.removing = new RemovingProgress(timeFactor);
+    this.recovery = new UnsafeRecovery({
+      clock,
+      timeFactor,
+      log,
+      stores: () => this.stores(),
+      buryStore: (id) => this.#bury(this.store(id).meta),
+      newId: () => this.ids.next(),
+      forgetRegions: () => this.#forgetRegions(),
+    });
     this.ids = new IdAllocator((upTo) => this.decide({ kind: "ids", upTo }));
     this.tso = new Tso(options.clock, (upTo) => this.decide({ kind: "tso", upTo }));
   }
@@ -67,6 +84,25 @@ export class Cluster {
   }
   get timeFactor(): number {
     return this.#options.timeFactor;
+  }
+  /** What counts now: the agreed settings under those that are set for a while. */
+  get schedule(): ConfigSection {
+    return effectiveSchedule(this.state, this.now());
+  }
+
+  /** Regions a minute. */
+  limitOf(storeId: number, type: LimitType): number {
+    const own = this.state.stores.find(({ id }) => id === storeId)?.limit[type] ?? 0;
+    return temporaryLimit(this.state, storeId, type, this.now()) ?? own;
+  }
+
+  /** Bytes a second of a region that has been hot for long enough, else 0. */
+  heat(regionId: number): number {
+    const degree = Number(this.schedule["hot-region-cache-hits-threshold"]);
+    return FLOWS.reduce((sum, flow) => {
+      const hot = this.hot.get(flow, regionId);
+      return sum + (hot !== undefined && hot.degree >= degree ? hot.bytes : 0);
+    }, 0);
   }
   now(): number {
     return this.#options.clock.now();
@@ -85,6 +121,10 @@ export class Cluster {
   end(): void {
     this.#heard.clear();
     this.operators.clear();
+    this.limits.clear();
+    this.hot.clear();
+    this.removing.clear();
+    this.recovery.clear();
     this.paused.clear();
     this.pausedCheckers.clear();
   }
@@ -115,10 +155,13 @@ export class Cluster {
     return meta;
   }
 
-  heardRegion(region: Region): boolean {
+  /** @param intervalMs what its flows cover; 0 = not told. */
+  heardRegion(region: Region, intervalMs: number): boolean {
     const taken = this.regions.put(region);
-    if (taken) this.#dirty.add(region.id);
-    return taken;
+    if (!taken) return false;
+    this.#dirty.add(region.id);
+    this.hot.report(region, intervalMs, this.now());
+    return true;
   }
 
   /** What followers have not been told yet. */
@@ -146,6 +189,7 @@ export class Cluster {
       kind: "put-store",
       store: { ...meta, state: 1, nodeState: 2, physicallyDestroyed: destroyed },
     });
+    this.removing.sample(this.stores(), this.now());
     this.changed();
   }
 
@@ -158,6 +202,7 @@ export class Cluster {
       "store-address": meta.address,
     });
     await this.decide({ kind: "put-store", store: { ...meta, state: 0, nodeState: 1 } });
+    this.removing.sample(this.stores(), this.now());
     this.changed();
   }
 
@@ -173,14 +218,35 @@ export class Cluster {
 
   /** An Offline store without regions is done with. */
   async bury(): Promise<void> {
-    for (const { meta, regionCount } of this.stores()) {
-      if (meta.state !== 1 || regionCount > 0) continue;
-      this.#options.log.warn("cluster.go:1600", "store has been Tombstone", {
-        "store-id": meta.id,
-        "store-address": meta.address,
-      });
-      await this.decide({ kind: "put-store", store: { ...meta, state: 2, nodeState: 3 } });
-    }
+    const stores = this.stores();
+    this.removing.sample(stores, this.now());
+    for (const { meta, regionCount } of stores) if (meta.state === 1 && regionCount === 0) await this.#bury(meta);
+  }
+
+  async #bury(meta: StoreMeta): Promise<void> {
+    this.#options.log.warn("cluster.go:1600", "store has been Tombstone", {
+      "store-id": meta.id,
+      "store-address": meta.address,
+    });
+    await this.decide({ kind: "put-store", store: { ...meta, state: 2, nodeState: 3 } });
+  }
+
+  /** Settings whose time is over. */
+  async dropTemporary(): Promise<void> {
+    const items = expiredItems(this.state, this.now());
+    if (Object.keys(items).length > 0) await this.decide({ kind: "temporary", items });
+  }
+
+  #isDown(storeId: number): boolean {
+    const store = this.stores().find(({ meta }) => meta.id === storeId);
+    return store === undefined || store.stateName === "Down" || store.stateName === "Tombstone";
+  }
+
+  #forgetRegions(): void {
+    this.regions.clear();
+    this.operators.clear();
+    this.#dirty.clear();
+    this.#options.onForgotten();
   }
 }
 

@@ -54,7 +54,8 @@ export function timeText(epochMs: number): string {
   return new Date(epochMs).toISOString().replace(/\.?0*Z$/, "Z");
 }
 
-/** `2026-11-21 09:19:18.558 +0000 UTC`, Go's `time.Time.String()` without the monotonic part. */
-export function longTimeText(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().replace("T", " ").replace("Z", "")} +0000 UTC`;
+/** `2026-11-21 09:19:18.558 +0000 UTC m=+127.642`: Go's `time.Time.String()`; `monoMs` counts from the process' start. */
+export function longTimeText(epochMs: number, monoMs: number): string {
+  const wall = new Date(epochMs).toISOString().replace("T", " ").replace("Z", "");
+  return `${wall} +0000 UTC m=+${(monoMs / 1_000).toFixed(9)}`;
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../../../../harness/base/clock.ts";
 import { errorText } from "../../../../harness/base/errors.ts";
 import { healthService, pdService } from "../../proto/load.ts";
 import type { NodeLog } from "../node-log.ts";
-import { PdRefusal, type Cluster } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { Leadership } from "./leadership.ts";
 import type { ObservedMetrics } from "./metrics-observed.ts";
 import {
@@ -15,9 +15,21 @@ import {
   type WirePeer,
   type WireRegion,
 } from "./regions.ts";
-import type { Step } from "./schedule/operator.ts";
+import { PdRefusal } from "./pd-refusal.ts";
+import { stepMessage } from "./schedule/step-message.ts";
 import type { Coordinator, SendStep } from "./schedule/coordinator.ts";
-import { storeFromWire, statsFromWire, storeToWire, type WireStats, type WireStore } from "./wire-stores.ts";
+import { checkStoreVersion, lowestVersion } from "./cluster-version.ts";
+import type { WireStoreReport } from "./unsafe/report.ts";
+import {
+  readQueries,
+  statsFromWire,
+  storeFromWire,
+  storeToWire,
+  writeQueries,
+  type WireQueryStats,
+  type WireStats,
+  type WireStore,
+} from "./wire-stores.ts";
 
 const ERROR = { UNKNOWN: 1, NOT_BOOTSTRAPPED: 2, STORE_TOMBSTONE: 3, ALREADY_BOOTSTRAPPED: 4 } as const;
 
@@ -66,6 +78,10 @@ interface HeartbeatRequest extends Request {
   readonly keys_read: string;
   readonly approximate_size: string;
   readonly approximate_keys: string;
+  readonly approximate_kv_size: string;
+  readonly cpu_usage: string;
+  readonly query_stats: WireQueryStats | null;
+  readonly interval: { readonly start_timestamp: string; readonly end_timestamp: string } | null;
   readonly term: string;
 }
 
@@ -174,7 +190,7 @@ export class PdGrpcService {
   }
 
   #storeSide(): Record<string, Unary> {
-    const { cluster, observed, clock } = this.#parts;
+    const { cluster, coordinator, observed, clock } = this.#parts;
     return {
       IsBootstrapped: this.#always(() => ({ bootstrapped: cluster.bootstrapped })),
       Bootstrap: this.#always(async (request: { store: WireStore; region: WireRegion }) => {
@@ -187,17 +203,32 @@ export class PdGrpcService {
         await this.#putStore(request.store);
         return {};
       }),
-      StoreHeartbeat: this.#leader(async (request: { stats: WireStats }) => {
+      StoreHeartbeat: this.#leader(async (request: { stats: WireStats; store_report: WireStoreReport | null }) => {
         const storeId = Number(request.stats.store_id);
         if (cluster.store(storeId).meta.state === 2)
           throw new HeaderError(ERROR.STORE_TOMBSTONE, `store ${storeId} is tombstone`);
         const began = clock.monotonic();
         const meta = await cluster.heardStore(storeId, statsFromWire(request.stats));
         const labels = { address: meta.address, store: String(storeId) };
+        const plan = await cluster.recovery.onHeartbeat(storeId, request.store_report);
         observed.storeHeartbeat.observe(labels, (clock.monotonic() - began) / 1_000);
-        return { state: meta.nodeState };
+        return {
+          state: meta.nodeState,
+          cluster_version: cluster.state.clusterVersion,
+          ...(plan === null ? {} : { recovery_plan: plan }),
+        };
       }),
       AskBatchSplit: this.#leader(async (request: { region: WireRegion; split_count: number }) => {
+        if (cluster.recovery.isRunning)
+          throw new HeaderError(
+            ERROR.UNKNOWN,
+            "[PD:unsaferecovery:ErrUnsafeRecoveryIsRunning]unsafe recovery is running",
+          );
+        if (cluster.schedule["enable-tikv-split-region"] === "false")
+          throw new HeaderError(
+            ERROR.UNKNOWN,
+            "[PD:scheduler:ErrSchedulerTiKVSplitDisabled]tikv split region disabled",
+          );
         const ids = [];
         for (let part = 0; part < request.split_count; part++) {
           const newRegionId = String(await cluster.ids.next());
@@ -205,6 +236,7 @@ export class PdGrpcService {
           for (const _ of request.region.peers) peers.push(String(await cluster.ids.next()));
           ids.push({ new_region_id: newRegionId, new_peer_ids: peers });
         }
+        coordinator.onSplit([Number(request.region.id), ...ids.map(({ new_region_id: id }) => Number(id))]);
         return { ids };
       }),
       ReportBatchSplit: this.#leader(() => ({})),
@@ -214,9 +246,11 @@ export class PdGrpcService {
   async #bootstrap(store: WireStore, region: WireRegion): Promise<void> {
     const { cluster, log } = this.#parts;
     const atMs = cluster.now();
+    this.#demandVersion(store);
     await cluster.decide({ kind: "bootstrap", store: storeFromWire(store, null, atMs), atMs });
     const won = cluster.state.stores[0]?.id === Number(store.id);
     if (!won) throw new HeaderError(ERROR.ALREADY_BOOTSTRAPPED, "cluster is already bootstrapped");
+    await this.#noteVersions();
     cluster.regions.put({ ...regionFromWire(region, null), leader: region.peers.map(peerFromWire)[0] ?? null });
     log.info("server.go:801", "bootstrap cluster ok", { "cluster-id": cluster.state.clusterId });
   }
@@ -234,15 +268,33 @@ export class PdGrpcService {
         ERROR.UNKNOWN,
         `duplicated store address: id:${wire.id} address:"${wire.address}", already registered by id:${twin.id} address:"${twin.address}"`,
       );
+    this.#demandVersion(wire);
     await cluster.decide({ kind: "put-store", store: storeFromWire(wire, known, cluster.now()) });
+    await this.#noteVersions();
     log.info("cluster.go:1337", "put store ok", { "store-id": wire.id, "store-address": wire.address });
     cluster.changed();
+  }
+
+  /** @throws HeaderError */
+  #demandVersion({ id, version }: WireStore): void {
+    const why = checkStoreVersion(this.#parts.cluster.state.clusterVersion, id, version);
+    if (why !== null) throw new HeaderError(ERROR.UNKNOWN, why);
+  }
+
+  /** The cluster's version is that of its oldest store; it never falls. */
+  async #noteVersions(): Promise<void> {
+    const { cluster } = this.#parts;
+    const version = lowestVersion(cluster.state);
+    if (version !== cluster.state.clusterVersion) await cluster.decide({ kind: "cluster-version", version });
   }
 
   #regionHeartbeat(call: Stream<HeartbeatRequest, unknown>): void {
     const { coordinator, leadership, observed, clock } = this.#parts;
     let isNew = true;
-    const send: SendStep = (region, step) => call.write({ header: this.#header(), ...stepMessage(region, step) });
+    const send: SendStep = (region, step) => {
+      const message = stepMessage(region, step);
+      if (message !== null) call.write({ header: this.#header(), ...message });
+    };
     call.on("data", (request: HeartbeatRequest) => {
       const refused = this.#refusal(request.header) ?? (leadership.serving ? null : notLeader());
       if (refused !== null) return void call.destroy(asServiceError(refused));
@@ -252,7 +304,7 @@ export class PdGrpcService {
       observed.regionHeard({ ...labels, status: "recv" });
       if (isNew) observed.regionHeard({ ...labels, status: "bind" });
       isNew = false;
-      coordinator.onRegionHeartbeat(heardRegion(request, request.region), send);
+      coordinator.onRegionHeartbeat(heardRegion(request, request.region), intervalMs(request), send);
       observed.regionHeard({ ...labels, status: "ok" });
       observed.regionHeartbeat.observe(labels, (clock.monotonic() - began) / 1_000);
     });
@@ -402,40 +454,19 @@ function heardRegion(request: HeartbeatRequest, region: WireRegion): Region {
     readKeys: Number(request.keys_read),
     approximateSize: inMib(Number(request.approximate_size)),
     approximateKeys: Number(request.approximate_keys),
+    approximateKvSize: inMib(Number(request.approximate_kv_size)),
+    cpuUsage: Number(request.cpu_usage),
+    writtenQueries: writeQueries(request.query_stats),
+    readQueries: readQueries(request.query_stats),
   };
 }
 
-/** Stores report bytes; PD counts whole MiB and never less than one (tikv/pd:pkg/core/region.go). */
+/** What the flows of a heartbeat cover; 0 when the store does not say. */
+function intervalMs({ interval }: HeartbeatRequest): number {
+  return interval === null ? 0 : (Number(interval.end_timestamp) - Number(interval.start_timestamp)) * 1_000;
+}
+
+/** Stores report bytes; PD counts whole MiB, and little as one (tikv/pd:pkg/core/region.go). */
 function inMib(bytes: number): number {
-  return Math.max(1, Math.floor(bytes / 2 ** 20));
-}
-
-const POLICIES = { SCAN: 0, APPROXIMATE: 1, USEKEY: 2 } as const;
-
-function stepMessage(region: Region, step: Step): Record<string, unknown> {
-  const to = {
-    region_id: String(region.id),
-    region_epoch: { conf_ver: String(region.confVer), version: String(region.version) },
-    ...(region.leader === null ? {} : { target_peer: peerToWire(region.leader) }),
-  };
-  switch (step.kind) {
-    case "add-peer": {
-      const known = region.peers.find(({ storeId }) => storeId === step.storeId);
-      const peer = { id: String(known?.id ?? step.peerId), store_id: String(step.storeId), role: 0 };
-      return { ...to, change_peer: { peer, change_type: 0 } };
-    }
-    case "remove-peer": {
-      const peer = region.peers.find(({ storeId }) => storeId === step.storeId);
-      return peer === undefined ? to : { ...to, change_peer: { peer: peerToWire(peer), change_type: 1 } };
-    }
-    case "transfer-leader": {
-      const peer = region.peers.find(({ storeId }) => storeId === step.to);
-      return peer === undefined ? to : { ...to, transfer_leader: { peer: peerToWire(peer), peers: [] } };
-    }
-    case "split":
-      return {
-        ...to,
-        split_region: { policy: POLICIES[step.policy], keys: step.keys.map((key) => Buffer.from(key, "hex")) },
-      };
-  }
+  return bytes > 0 ? Math.max(1, Math.floor(bytes / 2 ** 20)) : 0;
 }

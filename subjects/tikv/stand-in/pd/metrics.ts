@@ -4,12 +4,12 @@ import { addProcessMetrics } from "../../../common/metrics/process-metrics.ts";
 import type { MetricRegistry } from "../../../common/metrics/registry.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Consensus } from "./consensus.ts";
-import { CHECKS } from "./http/region-routes.ts";
 import { PD_VERSION } from "./http/render.ts";
 import type { Leadership } from "./leadership.ts";
+import { addConfigMetrics } from "./metrics-config.ts";
 import { addEtcdMetrics } from "./metrics-etcd.ts";
+import { addStoreMetrics } from "./metrics-stores.ts";
 import type { Coordinator } from "./schedule/coordinator.ts";
-import type { StoreView } from "./stores.ts";
 
 export interface MetricParts {
   readonly cluster: Cluster;
@@ -32,7 +32,8 @@ export function addPdMetrics(registry: MetricRegistry, parts: MetricParts, start
   addMachine(registry);
   addEtcdMetrics(registry, parts);
   addMembers(registry, parts);
-  addStores(registry, parts);
+  addStoreMetrics(registry, parts);
+  addConfigMetrics(registry, parts);
 }
 
 function addMachine(registry: MetricRegistry): void {
@@ -52,6 +53,7 @@ function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, 
     role.set({ service: "PD" }, leadership.serving ? 1 : 0);
     for (const gauge of [health, scheduler, tsoGap]) gauge.clear();
     allowance.set({ kind: "halt-scheduling" }, coordinator.halted ? 1 : 0);
+    allowance.set({ kind: "online-unsafe-recovery" }, cluster.recovery.isRunning ? 1 : 0);
     tsoGap.set({ dc: "global", group: "group" }, leadership.serving ? TSO_STEP_MS : 0);
     if (!leadership.serving) return;
     const alive = consensus.connectedPeers();
@@ -61,80 +63,4 @@ function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, 
     for (const kind of names)
       scheduler.set({ kind, type: "allow" }, coordinator.halted || coordinator.isPaused(kind) ? 0 : 1);
   });
-}
-
-function addStores(registry: MetricRegistry, { cluster, leadership }: MetricParts): void {
-  const status = registry.gauge("pd_cluster_status", "Status of the cluster.");
-  const regions = registry.gauge("pd_regions_status", "Status of the regions.");
-  const perStore = registry.gauge("pd_scheduler_store_status", "Store status for schedule");
-  registry.collect(() => {
-    for (const gauge of [status, regions, perStore]) gauge.clear();
-    const all = cluster.regions.all();
-    for (const [kind, check] of Object.entries(CHECKS)) {
-      const type = `${kind.replace(/-region$/, "")}-region-count`;
-      regions.set({ type }, leadership.serving ? all.filter((region) => check(region, cluster)).length : 0);
-    }
-    if (!leadership.serving) return;
-    for (const store of cluster.stores()) {
-      const labels = { engine: "tikv", store: String(store.meta.id) };
-      for (const [type, value] of Object.entries(clusterStatus(store))) status.set({ ...labels, type }, value);
-      const own = { address: store.meta.address, store: String(store.meta.id) };
-      for (const [type, value] of Object.entries(storeStatus(store))) perStore.set({ ...own, type }, value);
-    }
-  });
-}
-
-/** Disconnected, unhealthy and down exclude each other. */
-function clusterStatus(store: StoreView): Record<string, number> {
-  const { meta, stateName, stats } = store;
-  const is = (yes: boolean) => (yes ? 1 : 0);
-  const silent = stateName === "Disconnected";
-  return {
-    store_up_count: is(stateName === "Up"),
-    store_disconnected_count: is(silent && !store.unhealthy),
-    store_unhealth_count: is(silent && store.unhealthy),
-    store_down_count: is(stateName === "Down"),
-    store_slow_count: is((stats?.slowScore ?? 0) >= 80),
-    store_offline_count: is(meta.state === 1),
-    store_tombstone_count: is(meta.state === 2),
-    store_low_space_count: is(isLowOnSpace(store)),
-    store_preparing_count: is(meta.nodeState === 0),
-    store_serving_count: is(meta.nodeState === 1),
-    store_removing_count: is(meta.nodeState === 2),
-    store_removed_count: is(meta.nodeState === 3),
-    storage_size: stats?.usedSize ?? 0,
-    storage_capacity: stats?.capacity ?? 0,
-    region_count: store.regionCount,
-    leader_count: store.leaderCount,
-    learner_count: store.learnerCount,
-    witness_count: 0,
-  };
-}
-
-function isLowOnSpace({ stats }: StoreView): boolean {
-  if (stats === null || stats.capacity === 0) return false;
-  // With few regions a store with more than 8 GiB free is never low (pkg/core/store.go).
-  return stats.available < 8 * 2 ** 30 && stats.available < stats.capacity * 0.2;
-}
-
-function storeStatus({ stats, meta, ...store }: StoreView): Record<string, number> {
-  return {
-    leader_count: store.leaderCount,
-    leader_score: store.leaderCount / Math.max(meta.leaderWeight, 1e-6),
-    leader_size: store.leaderSize,
-    learner_count: store.learnerCount,
-    region_count: store.regionCount,
-    region_score: store.regionSize / Math.max(meta.regionWeight, 1e-6),
-    region_size: store.regionSize,
-    store_available: stats?.available ?? 0,
-    store_capacity: stats?.capacity ?? 0,
-    store_used: stats?.usedSize ?? 0,
-    store_cpu_usage: 0,
-    store_write_rate_bytes: rate(stats?.bytesWritten, stats?.intervalMs),
-    store_read_rate_bytes: rate(stats?.bytesRead, stats?.intervalMs),
-  };
-}
-
-function rate(bytes = 0, intervalMs = 0): number {
-  return intervalMs > 0 ? (bytes * 1_000) / intervalMs : 0;
 }

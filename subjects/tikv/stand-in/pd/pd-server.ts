@@ -22,6 +22,7 @@ import { QuorumReads } from "./quorum-reads.ts";
 import { RegionFile } from "./region-file.ts";
 import type { Region } from "./regions.ts";
 import { Coordinator } from "./schedule/coordinator.ts";
+import { scheduleMetrics } from "./schedule/schedule-metrics.ts";
 import { initialState, type ClusterState, type MemberMeta } from "./state.ts";
 
 export interface PdDeps {
@@ -129,18 +130,23 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   const reads = new QuorumReads({ consensus, clock, timeFactor });
   hooks.reads = reads;
   scope.use(leadership);
+  const scheduling = scheduleMetrics(registry);
   const cluster = new Cluster({
     consensus,
     regions,
     clock,
     timeFactor,
     log,
+    metrics: scheduling,
     onChange: () => hooks.coordinator?.soon(),
+    onForgotten: () => hooks.coordinator?.forgetPrepared(),
   });
   const coordinator = new Coordinator({
     cluster,
     clock,
+    random: deps.random.fork("schedule"),
     log,
+    metrics: scheduling,
     timeFactor,
     initialRegions: flags.initialRegions,
     onRegions: (regions) => consensus.tellAll({ kind: "regions", regions, whole: false }),

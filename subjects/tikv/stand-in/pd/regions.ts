@@ -1,4 +1,4 @@
-/** metapb.Peer. Role: Voter 0, Learner 1. */
+/** metapb.Peer. Role: Voter 0, Learner 1, IncomingVoter 2, DemotingVoter 3. */
 export interface Peer {
   readonly id: number;
   readonly storeId: number;
@@ -21,9 +21,14 @@ export interface Region {
   readonly readBytes: number;
   readonly writtenKeys: number;
   readonly readKeys: number;
+  readonly writtenQueries: number;
+  readonly readQueries: number;
+  readonly cpuUsage: number;
   /** MiB. */
   readonly approximateSize: number;
   readonly approximateKeys: number;
+  /** MiB; 0 = not told. */
+  readonly approximateKvSize: number;
 }
 
 /** What is known of a region that no leader has reported: no leader, no figures, older than any report. */
@@ -36,8 +41,12 @@ export const heardFromNobody = {
   readBytes: 0,
   writtenKeys: 0,
   readKeys: 0,
+  writtenQueries: 0,
+  readQueries: 0,
+  cpuUsage: 0,
   approximateSize: 0,
   approximateKeys: 0,
+  approximateKvSize: 0,
 } as const;
 
 /** All regions that are known, without overlap. */

@@ -1,4 +1,5 @@
 import { defaultReplication, defaultSchedule, type ConfigSection } from "./default-config.ts";
+import { defaultRule, labelsOf, type Rule } from "./placement/rule.ts";
 
 /** metapb.Store, as it is kept and replicated. Times: `startTimestamp` in s, `lastHeartbeatMs` in ms. */
 export interface StoreMeta {
@@ -38,6 +39,19 @@ export interface StoreScheduler {
   readonly storeIds: readonly number[];
 }
 
+/** Of evict-slow-store-scheduler: `stores` are those whose leaders are being moved away. */
+export interface SlowStoreConfig {
+  readonly recoverySec: number;
+  readonly batch: number;
+  readonly stores: readonly number[];
+}
+
+/** A setting that counts until then. */
+export interface TemporaryItem {
+  readonly value: string;
+  readonly untilMs: number;
+}
+
 /** What all members agree on. Plain JSON: it is its own snapshot. */
 export interface ClusterState {
   /** Decimal uint64; empty until the first leader has drawn one. */
@@ -53,7 +67,12 @@ export interface ClusterState {
   readonly tsoUpTo: number;
   readonly schedule: ConfigSection;
   readonly replication: ConfigSection;
-  readonly ruleVersion: number;
+  /** By full name (`schedule.leader-schedule-limit`): settings that end by themselves. */
+  readonly temporary: Readonly<Record<string, TemporaryItem>>;
+  /** Empty until the first store has come. */
+  readonly clusterVersion: string;
+  readonly rules: readonly Rule[];
+  readonly slowStore: SlowStoreConfig;
   readonly schedulers: readonly string[];
   readonly storeSchedulers: readonly StoreScheduler[];
 }
@@ -74,6 +93,10 @@ export type Command =
       readonly section: "schedule" | "replication";
       readonly values: ConfigSection;
     }
+  | { readonly kind: "temporary"; readonly items: Readonly<Record<string, TemporaryItem | null>> }
+  | { readonly kind: "cluster-version"; readonly version: string }
+  | { readonly kind: "rules"; readonly rules: readonly Rule[] }
+  | { readonly kind: "slow-store"; readonly config: SlowStoreConfig }
   | {
       readonly kind: "schedulers";
       readonly schedulers: readonly string[];
@@ -99,7 +122,10 @@ export function initialState(members: readonly MemberMeta[]): ClusterState {
     tsoUpTo: 0,
     schedule: defaultSchedule,
     replication: defaultReplication,
-    ruleVersion: 0,
+    temporary: {},
+    clusterVersion: "",
+    rules: [defaultRule(defaultReplication)],
+    slowStore: { recoverySec: 1_800, batch: 3, stores: [] },
     schedulers: DEFAULT_SCHEDULERS,
     storeSchedulers: [],
   };
@@ -129,16 +155,44 @@ export function applyCommand(state: ClusterState, command: Command): ClusterStat
       return { ...state, tsoUpTo: Math.max(state.tsoUpTo, command.upTo) };
     case "config":
       return configured(state, command);
+    case "temporary":
+      return { ...state, temporary: withTemporary(state, command.items) };
+    case "cluster-version":
+      return { ...state, clusterVersion: command.version };
+    case "rules":
+      return { ...state, rules: command.rules };
+    case "slow-store":
+      return { ...state, slowStore: command.config };
     case "schedulers":
       return { ...state, schedulers: command.schedulers, storeSchedulers: command.storeSchedulers };
   }
 }
 
 function configured(state: ClusterState, { section, values }: Command & { kind: "config" }): ClusterState {
-  const before = state[section];
-  const after = { ...before, ...values };
-  const ruleChanged = section === "replication" && before["max-replicas"] !== after["max-replicas"];
-  return { ...state, [section]: after, ruleVersion: state.ruleVersion + (ruleChanged ? 1 : 0) };
+  const after = { ...state[section], ...values };
+  const rules = section === "replication" ? state.rules.map((rule) => followed(rule, after)) : state.rules;
+  return { ...state, [section]: after, rules };
+}
+
+/** The default rule follows the replication settings; any other stays as it was set. */
+function followed(rule: Rule, replication: ConfigSection): Rule {
+  const wanted = defaultRule(replication, rule.version);
+  const isDefault = rule.groupId === wanted.groupId && rule.id === wanted.id;
+  const same =
+    rule.count === wanted.count &&
+    rule.isolationLevel === wanted.isolationLevel &&
+    rule.locationLabels.join() === labelsOf(replication).join();
+  if (!isDefault || same) return rule;
+  const { count, locationLabels, isolationLevel } = wanted;
+  return { ...rule, count, locationLabels, isolationLevel, version: rule.version + 1 };
+}
+
+function withTemporary(
+  { temporary }: ClusterState,
+  items: Readonly<Record<string, TemporaryItem | null>>,
+): Record<string, TemporaryItem> {
+  const all = Object.entries({ ...temporary, ...items });
+  return Object.fromEntries(all.flatMap(([key, item]) => (item === null ? [] : [[key, item]])));
 }
 
 function replaced<T, K>(all: readonly T[], one: T, key: (item: T) => K): readonly T[] {

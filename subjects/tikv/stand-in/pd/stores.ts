@@ -25,6 +25,10 @@ export interface StoreStats {
   readonly bytesRead: number;
   readonly keysWritten: number;
   readonly keysRead: number;
+  readonly queriesWritten: number;
+  readonly queriesRead: number;
+  /** Share of one core, in percent, of all its threads. */
+  readonly cpuUsage: number;
 }
 
 export type StoreStateName = "Up" | "Offline" | "Tombstone" | "Disconnected" | "Down";
@@ -41,6 +45,8 @@ export interface StoreView {
   readonly leaderSize: number;
   readonly regionCount: number;
   readonly regionSize: number;
+  /** Regions that are reported with no size at all: to schedulers each is 1 MiB. */
+  readonly emptyCount: number;
   readonly learnerCount: number;
   readonly pendingPeerCount: number;
 }
@@ -83,7 +89,15 @@ function nameOf(meta: StoreMeta, silentMs: number, timeFactor: number, downAfter
   return silentMs > DISCONNECTED_AFTER_MS * timeFactor ? "Disconnected" : "Up";
 }
 
-const NOTHING = { leaderCount: 0, leaderSize: 0, regionCount: 0, regionSize: 0, learnerCount: 0, pendingPeerCount: 0 };
+const NOTHING = {
+  leaderCount: 0,
+  leaderSize: 0,
+  regionCount: 0,
+  regionSize: 0,
+  emptyCount: 0,
+  learnerCount: 0,
+  pendingPeerCount: 0,
+};
 
 function countByStore(regions: readonly Region[]): Map<number, typeof NOTHING> {
   const counts = new Map<number, typeof NOTHING>();
@@ -97,6 +111,7 @@ function countByStore(regions: readonly Region[]): Map<number, typeof NOTHING> {
       const count = of(peer.storeId);
       count.regionCount++;
       count.regionSize += region.approximateSize;
+      if (region.approximateSize === 0) count.emptyCount++;
       if (peer.role === 1) count.learnerCount++;
     }
     for (const peer of region.pendingPeers) of(peer.storeId).pendingPeerCount++;

@@ -32,6 +32,26 @@ export interface WireStats {
   readonly keys_written: string;
   readonly keys_read: string;
   readonly interval: { readonly start_timestamp: string; readonly end_timestamp: string } | null;
+  readonly query_stats: WireQueryStats | null;
+  readonly cpu_usages: readonly { readonly value: string }[];
+}
+
+/** pdpb.QueryStats as the loader gives it. */
+export interface WireQueryStats {
+  readonly Get: string;
+  readonly Scan: string;
+  readonly Coprocessor: string;
+  readonly Put: string;
+  readonly Delete: string;
+  readonly DeleteRange: string;
+}
+
+export function writeQueries(stats: WireQueryStats | null): number {
+  return stats === null ? 0 : Number(stats.Put) + Number(stats.Delete) + Number(stats.DeleteRange);
+}
+
+export function readQueries(stats: WireQueryStats | null): number {
+  return stats === null ? 0 : Number(stats.Get) + Number(stats.Scan) + Number(stats.Coprocessor);
 }
 
 /** What a store says of itself, on top of what PD decides about it. */
@@ -92,5 +112,8 @@ export function statsFromWire(wire: WireStats): StoreStats {
     bytesRead: Number(wire.bytes_read),
     keysWritten: Number(wire.keys_written),
     keysRead: Number(wire.keys_read),
+    queriesWritten: writeQueries(wire.query_stats),
+    queriesRead: readQueries(wire.query_stats),
+    cpuUsage: wire.cpu_usages.reduce((sum, { value }) => sum + Number(value), 0),
   };
 }

@@ -1,5 +1,5 @@
 import { nodeHttp } from "../../../../common/link/http-request.ts";
-import { PdRefusal, type Cluster } from "../cluster.ts";
+import type { Cluster } from "../cluster.ts";
 import {
   defaultOther,
   defaultReplication,
@@ -8,6 +8,9 @@ import {
   type ConfigValue,
 } from "../default-config.ts";
 import { durationText, parseDuration } from "../go-text.ts";
+import { PdRefusal } from "../pd-refusal.ts";
+import { demandDefaultRule } from "../placement/rule.ts";
+import { demandNotTemporary, demandSupported, temporaryItems } from "../temporary-config.ts";
 import type { HttpParts } from "./parts.ts";
 import { goSyntaxError, json, type Routes } from "./reply.ts";
 
@@ -26,29 +29,14 @@ export function configRoutes(parts: HttpParts): Routes {
     "GET /pd/api/v1/config/label-property": () => json({}),
     "GET /pd/api/v1/config/schedule": () => json(scheduleConfig(cluster)),
     "GET /pd/api/v1/config/replicate": () => json(cluster.state.replication),
-    "GET /pd/api/v1/config/rules": () => {
-      const { replication, ruleVersion } = cluster.state;
-      return json([
-        {
-          group_id: "pd",
-          id: "default",
-          start_key: "",
-          end_key: "",
-          role: "voter",
-          is_witness: false,
-          count: replication["max-replicas"],
-          ...(ruleVersion === 0 ? {} : { version: ruleVersion }),
-        },
-      ]);
-    },
     "POST /pd/api/v1/config": async ({ body, query }) => {
       const items = Object.entries(configBody(body));
-      const ttl = items[0];
-      if (query.has("ttlSecond") && ttl !== undefined) throw new PdRefusal(400, `unsupported ttl config ${ttl[0]}`);
+      const ttl = query.get("ttlSecond") ?? "";
+      if (ttl !== "") return setForAWhile(cluster, Object.fromEntries(items), ttl);
       for (const section of ["schedule", "replication"] as const) {
         const own = items.filter(([key]) => sectionOf(key) === section);
         const values = Object.fromEntries(own.map(([key, value]) => [bare(key), checked(section, bare(key), value)]));
-        if (own.length > 0) await cluster.decide({ kind: "config", section, values });
+        if (own.length > 0) await setItems(cluster, section, values, 400);
       }
       const unknown = items.find(([key]) => sectionOf(key) === null);
       if (unknown !== undefined) throw new PdRefusal(400, `config item ${unknown[0]} not found`);
@@ -67,13 +55,40 @@ export function configRoutes(parts: HttpParts): Routes {
   };
 }
 
+/** For so many seconds; 0 takes it back. */
+async function setForAWhile(cluster: Cluster, items: Record<string, unknown>, ttl: string) {
+  if (!/^[+-]?\d+$/.test(ttl)) throw new PdRefusal(400, `strconv.Atoi: parsing "${ttl}": invalid syntax`);
+  demandSupported(items);
+  const seconds = Number(ttl);
+  const own = temporaryItems(items, seconds, cluster.now(), cluster.timeFactor);
+  await cluster.decide({ kind: "temporary", items: own });
+  cluster.changed();
+  return json(seconds > 0 ? "The ttl config is updated." : "The ttl config is deleted.");
+}
+
 /** Items that it does not know are passed over in silence, as PD does here. */
 async function setSection(cluster: Cluster, section: "schedule" | "replication", body: Buffer) {
   const known = Object.entries(configBody(body)).filter(([key]) => Object.hasOwn(defaultsOf(section), key));
   const values = Object.fromEntries(known.map(([key, value]) => [key, checked(section, key, value)]));
-  await cluster.decide({ kind: "config", section, values });
+  await setItems(cluster, section, values, section === "schedule" ? 400 : 500);
   cluster.changed();
   return json("The config is updated.");
+}
+
+const IN_RULES = ["max-replicas", "location-labels", "isolation-level"];
+
+/** @throws PdRefusal with this status when something else decides on an item now */
+async function setItems(
+  cluster: Cluster,
+  section: "schedule" | "replication",
+  values: ConfigSection,
+  status: number,
+): Promise<void> {
+  const { state } = cluster;
+  if (section === "schedule") for (const item of Object.keys(values)) demandNotTemporary(state, item, cluster.now());
+  else if (IN_RULES.some((item) => item in values && values[item] !== state.replication[item]))
+    demandDefaultRule(state.rules, state.replication, status);
+  await cluster.decide({ kind: "config", section, values });
 }
 
 function configBody(body: Buffer): Record<string, unknown> {
@@ -161,7 +176,7 @@ function wholeConfig({ flags, cluster }: HttpParts): ConfigSection {
 }
 
 function clusterVersion({ state }: Cluster): string {
-  return state.stores[0]?.version.replace(/^v/, "") ?? "0.0.0";
+  return state.clusterVersion === "" ? "0.0.0" : state.clusterVersion;
 }
 
 /** A follower answers with its own configuration and the leader's, so it needs the leader. @throws PdRefusal 500 */

@@ -6,15 +6,19 @@ import { configRoutes } from "./config-routes.ts";
 import { etcdRoutes } from "./etcd-routes.ts";
 import { memberRoutes } from "./member-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
+import { hotspotRoutes } from "./hotspot-routes.ts";
 import { otherRoutes } from "./other-routes.ts";
 import type { HttpParts } from "./parts.ts";
 import { LeaderProxy } from "./proxy.ts";
 import { regionRoutes } from "./region-routes.ts";
 import { empty, json, replyOf, text, type Reply } from "./reply.ts";
 import { Router } from "./router.ts";
+import { ruleRoutes } from "./rule-routes.ts";
 import { schedulerRoutes } from "./scheduler-routes.ts";
 import { serviceName } from "./service-names.ts";
 import { storeRoutes } from "./store-routes.ts";
+import { trendRoutes } from "./trend-routes.ts";
+import { unsafeRoutes } from "./unsafe-routes.ts";
 
 /** Answered by the member itself, from 8.5.5 on. */
 const LOCAL = ["admin/log", "status", "health", "ping", "version", "debug/pprof"].map((path) => `/pd/api/v1/${path}`);
@@ -30,6 +34,10 @@ export function pdListener(parts: HttpParts, clock: Clock): RequestListener {
     schedulerRoutes(parts),
     operatorRoutes(parts),
     configRoutes(parts),
+    ruleRoutes(parts),
+    hotspotRoutes(parts),
+    trendRoutes(parts),
+    unsafeRoutes(parts),
     otherRoutes(parts),
   );
   const proxy = new LeaderProxy(parts, clock);
@@ -59,13 +67,17 @@ export function pdListener(parts: HttpParts, clock: Clock): RequestListener {
     if (service !== null) parts.observed.http.observe({ method: "HTTP", service }, (clock.monotonic() - began) / 1_000);
     return reply;
   };
+  // As Go's server: of several requests on one connection the next is begun when the last is answered.
+  const turns = new WeakMap<object, Promise<void>>();
   return (request, response) => {
-    answer(request)
+    const turn = (turns.get(request.socket) ?? Promise.resolve())
+      .then(() => answer(request))
       .catch((error: unknown) => replyOf(error) ?? failed(error))
       .then(
         (reply) => send(response, reply),
-        () => response.destroy(),
+        () => void response.destroy(),
       );
+    turns.set(request.socket, turn);
   };
 }
 

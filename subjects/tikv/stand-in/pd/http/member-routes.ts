@@ -1,5 +1,5 @@
 import { nodeHttp } from "../../../../common/link/http-request.ts";
-import { PdRefusal } from "../cluster.ts";
+import { PdRefusal } from "../pd-refusal.ts";
 import { timeText } from "../go-text.ts";
 import type { MemberMeta } from "../state.ts";
 import type { HttpParts } from "./parts.ts";

@@ -1,75 +1,81 @@
-import { PdRefusal } from "../cluster.ts";
 import type { Cluster } from "../cluster.ts";
+import { PdRefusal } from "../pd-refusal.ts";
 import type { Region } from "../regions.ts";
+import { CHECKS } from "../statistics/region-checks.ts";
+import { histogram, rangeHoles, regionStatistics } from "../statistics/region-statistics.ts";
+import { isIds } from "./create-operator.ts";
 import type { HttpParts } from "./parts.ts";
 import { renderRegion, renderRegions } from "./render.ts";
 import { json, numberParam, objectBody, octets, text, type RouteRequest, type Routes } from "./reply.ts";
 
 const DEFAULT_LIMIT = 16;
-/** MiB; an empty region is reported as at most this big. */
-const EMPTY_MIB = 1;
+const MOST = 10_240;
+/** Least width of a step of the histograms: MiB, keys. */
+const SIZE_STEP = 1;
+const KEYS_STEP = 1_000;
 
 export function regionRoutes(parts: HttpParts): Routes {
   const { cluster } = parts;
   const { regions } = cluster;
-  const top = (value: (region: Region) => number) => (request: RouteRequest) =>
-    octets(
-      renderRegions(
-        [...regions.all()]
-          .sort((a, b) => value(b) - value(a))
-          .slice(0, Number(request.query.get("limit") ?? DEFAULT_LIMIT)),
-      ),
-    );
+  const top =
+    (value: (region: Region) => number) =>
+    ({ query }: RouteRequest) =>
+      octets(renderRegions([...regions.all()].sort((a, b) => value(b) - value(a)).slice(0, limitOf(query))));
   return {
     "GET /pd/api/v1/region/id/{id}": ({ params }) => octets(renderRegion(regions.get(numberParam(params["id"] ?? "")))),
     "GET /pd/api/v1/region/key/{key}": ({ params, query }) =>
       octets(renderRegion(regions.at(keyHex(params["key"] ?? "", query)))),
     "GET /pd/api/v1/regions": () => octets(renderRegions(regions.all())),
     "GET /pd/api/v1/regions/count": () => json({ count: regions.count, regions: null }),
-    "GET /pd/api/v1/regions/key": ({ query }) =>
-      octets(
-        renderRegions(
-          regions.scan(
-            keyHex(query.get("key") ?? "", query),
-            keyHex(query.get("end_key") ?? "", query),
-            Number(query.get("limit") ?? DEFAULT_LIMIT),
-          ),
-        ),
-      ),
+    "GET /pd/api/v1/regions/key": ({ query }) => {
+      const [from, to] = [keyHex(query.get("key") ?? "", query), keyHex(query.get("end_key") ?? "", query)];
+      return octets(renderRegions(regions.scan(from, to, limitOf(query))));
+    },
     "GET /pd/api/v1/regions/store/{id}": ({ params, query }) =>
       octets(renderRegions(ofStore(regions.all(), numberParam(params["id"] ?? ""), query.get("type") ?? "all"))),
     "GET /pd/api/v1/regions/sibling/{id}": ({ params }) => siblings(cluster, numberParam(params["id"] ?? "")),
     "GET /pd/api/v1/regions/writeflow": top(({ writtenBytes }) => writtenBytes),
     "GET /pd/api/v1/regions/readflow": top(({ readBytes }) => readBytes),
+    "GET /pd/api/v1/regions/writequery": top(({ writtenQueries }) => writtenQueries),
+    "GET /pd/api/v1/regions/readquery": top(({ readQueries }) => readQueries),
+    "GET /pd/api/v1/regions/confver": top(({ confVer }) => confVer),
+    "GET /pd/api/v1/regions/version": top(({ version }) => version),
     "GET /pd/api/v1/regions/size": top(({ approximateSize }) => approximateSize),
     "GET /pd/api/v1/regions/keys": top(({ approximateKeys }) => approximateKeys),
+    "GET /pd/api/v1/regions/cpu": top(({ cpuUsage }) => cpuUsage),
+    "GET /pd/api/v1/regions/check/hist-size": ({ query }) => {
+      const sizes = regions.all().map(({ approximateSize }) => approximateSize);
+      return json(histogram(sizes, stepOf(query, SIZE_STEP)));
+    },
+    "GET /pd/api/v1/regions/check/hist-keys": ({ query }) => {
+      const keys = regions.all().map(({ approximateKeys }) => approximateKeys);
+      return json(histogram(keys, stepOf(query, KEYS_STEP)));
+    },
     "GET /pd/api/v1/regions/check/{kind}": ({ params }) => {
       const check = Object.hasOwn(CHECKS, params["kind"] ?? "") ? CHECKS[params["kind"] ?? ""] : undefined;
       if (check === undefined) return text("404 page not found\n", 404);
       return octets(renderRegions(regions.all().filter((region) => check(region, cluster))));
     },
-    "GET /pd/api/v1/regions/range-holes": () => json(holes(regions.all())),
-    "GET /pd/api/v1/stats/region": ({ query }) => json(stats(inRange(cluster, query), query.has("count"))),
+    "GET /pd/api/v1/regions/range-holes": () => json(rangeHoles(regions.all())),
+    "GET /pd/api/v1/stats/region": ({ query }) => json(regionStatistics(inRange(cluster, query), query.has("count"))),
     "POST /pd/api/v1/regions/split": ({ body }) => split(parts, objectBody(body)),
-    "POST /pd/api/v1/regions/scatter": () => json({ "processed-percentage": 100 }),
+    "POST /pd/api/v1/regions/scatter": ({ body }) => scatter(parts, objectBody(body)),
   };
 }
 
-/** What each class of `/regions/check` and of `pd_regions_status` counts. */
-export const CHECKS: Readonly<Record<string, (region: Region, cluster: Cluster) => boolean>> = {
-  "miss-peer": ({ peers }, { state }) => peers.length < Number(state.replication["max-replicas"]),
-  "extra-peer": ({ peers }, { state }) => peers.length > Number(state.replication["max-replicas"]),
-  "down-peer": ({ downPeers }) => downPeers.length > 0,
-  "pending-peer": ({ pendingPeers }) => pendingPeers.length > 0,
-  "offline-peer": ({ peers }, { state }) =>
-    peers.some(({ storeId }) => state.stores.some((store) => store.id === storeId && store.nodeState === 2)),
-  "learner-peer": ({ peers }) => peers.some(({ role }) => role === 1),
-  "empty-region": ({ approximateSize }) => approximateSize <= EMPTY_MIB,
-  "oversized-region": ({ approximateSize }) => approximateSize > 384,
-  "undersized-region": ({ approximateSize, approximateKeys }, { state: { schedule } }) =>
-    approximateSize < Number(schedule["max-merge-region-size"]) &&
-    approximateKeys < Number(schedule["max-merge-region-keys"]),
-};
+function limitOf(query: URLSearchParams): number {
+  return Math.min(MOST, integer(query.get("limit") ?? "", DEFAULT_LIMIT));
+}
+
+function stepOf(query: URLSearchParams, least: number): number {
+  return Math.max(least, integer(query.get("bound") ?? "", least));
+}
+
+function integer(value: string, otherwise: number): number {
+  if (value === "") return otherwise;
+  if (!/^[+-]?\d+$/.test(value)) throw new PdRefusal(400, `strconv.Atoi: parsing "${value}": invalid syntax`);
+  return Number(value);
+}
 
 function keyHex(key: string, query: URLSearchParams): string {
   return query.get("format") === "hex" ? key.toLowerCase() : Buffer.from(key, "utf8").toString("hex");
@@ -96,75 +102,32 @@ function siblings({ regions }: Cluster, id: number) {
   return octets(renderRegions([all[at - 1], all[at + 1]].filter((each) => each !== undefined)));
 }
 
-function holes(regions: readonly Region[]): [string, string][] {
-  const found: [string, string][] = [];
-  let end = "";
-  for (const [at, region] of regions.entries()) {
-    if (region.startKey !== end) found.push([end.toUpperCase(), region.startKey.toUpperCase()]);
-    end = region.endKey;
-    if (at === regions.length - 1 && end !== "") found.push([end.toUpperCase(), ""]);
-  }
-  return found;
-}
-
 function inRange({ regions }: Cluster, query: URLSearchParams): readonly Region[] {
   return regions.scan(keyHex(query.get("start_key") ?? "", query), keyHex(query.get("end_key") ?? "", query), 0);
 }
 
-function stats(regions: readonly Region[], countOnly: boolean): Record<string, unknown> {
-  const sum = (value: (region: Region) => number) => regions.reduce((all, region) => all + value(region), 0);
-  const none = {
-    store_leader_count: null,
-    store_peer_count: null,
-    store_leader_size: null,
-    store_leader_keys: null,
-    store_peer_size: null,
-    store_peer_keys: null,
-  };
-  const count = regions.length;
-  if (countOnly) return { count, empty_count: 0, storage_size: 0, user_storage_size: 0, storage_keys: 0, ...none };
-  const by = (stores: (region: Region) => readonly number[], value: (region: Region) => number) => {
-    const sums: Record<string, number> = {};
-    for (const region of regions) for (const store of stores(region)) sums[store] = (sums[store] ?? 0) + value(region);
-    return sums;
-  };
-  const leader = ({ leader: peer }: Region) => (peer === null ? [] : [peer.storeId]);
-  const peers = (region: Region) => region.peers.map(({ storeId }) => storeId);
-  const [one, size, keys] = [() => 1, (r: Region) => r.approximateSize, (r: Region) => r.approximateKeys];
-  return {
-    count,
-    empty_count: regions.filter(({ approximateSize }) => approximateSize <= EMPTY_MIB).length,
-    storage_size: sum(size),
-    user_storage_size: 0,
-    storage_keys: sum(keys),
-    store_leader_count: by(leader, one),
-    store_peer_count: by(peers, one),
-    store_leader_size: by(leader, size),
-    store_leader_keys: by(leader, keys),
-    store_peer_size: by(peers, size),
-    store_peer_keys: by(peers, keys),
-  };
-}
-
-/** Answers when it has been asked for, not when it is done: the percentage says how many regions took it. */
-function split({ cluster, coordinator }: HttpParts, body: Record<string, unknown>) {
+/** Answers when the stores have cut, or when it has waited long enough: the percentage says how many keys are bounds. */
+async function split({ coordinator }: HttpParts, body: Record<string, unknown>) {
   const keys = body["split_keys"];
   if (!Array.isArray(keys)) throw new PdRefusal(400, "split_keys should be provided.");
-  const byRegion = Map.groupBy(
-    keys.map((key) => String(key).toLowerCase()),
-    (key) => cluster.regions.at(key),
-  );
-  let taken = 0;
-  for (const [region, own] of byRegion) {
-    const steps = [{ kind: "split", policy: "USEKEY", keys: own.sort() }] as const;
-    if (
-      region !== undefined &&
-      coordinator.start(region, { desc: "admin-split-region", kinds: ["admin", "split"], steps })
-    )
-      taken++;
-  }
+  if (keys.length === 0) throw new PdRefusal(400, "empty split keys.");
+  const wanted = keys.map((key) => String(key).toLowerCase());
+  const made = await coordinator.splitAt(wanted);
   return json({
-    "processed-percentage": byRegion.size === 0 ? 100 : Math.floor((taken * 100) / byRegion.size),
-    "regions-id": [...byRegion.keys()].flatMap((region) => region?.id ?? []),
+    "processed-percentage": Math.floor((made.length * 100) / wanted.length),
+    "regions-id": made.map(({ id }) => id),
   });
+}
+
+function scatter({ cluster, coordinator }: HttpParts, body: Record<string, unknown>) {
+  const { start_key: start, end_key: end, regions_id: ids } = body;
+  const group = typeof body["group"] === "string" ? body["group"] : "";
+  const byRange = typeof start === "string" && typeof end === "string";
+  if (!byRange && !isIds(ids)) throw new PdRefusal(500, "regions_id is invalid");
+  const regions = byRange
+    ? cluster.regions.scan(start.toLowerCase(), end.toLowerCase(), 0)
+    : (ids as number[]).flatMap((id) => cluster.regions.get(id) ?? []);
+  const { failed, done } = coordinator.scatter(regions, group);
+  const percentage = failed === 0 ? 100 : 100 - Math.floor((100 * failed) / (failed + done));
+  return json({ "processed-percentage": percentage });
 }

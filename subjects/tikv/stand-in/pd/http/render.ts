@@ -1,5 +1,6 @@
 import { durationText, sizeText, timeText } from "../go-text.ts";
 import type { Peer, Region } from "../regions.ts";
+import { leaderScore, regionScore } from "../schedule/store-score.ts";
 import type { StoreView } from "../stores.ts";
 import type { MemberMeta } from "../state.ts";
 
@@ -20,10 +21,9 @@ function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
-export function renderStore(view: StoreView): Json {
+export function renderStore(view: StoreView, lowSpaceRatio: number): Json {
   const { meta, stats, lastHeartbeatMs } = view;
   const startS = stats?.startTime || meta.startTimestamp;
-  const score = view.regionSize / Math.max(meta.regionWeight, 1e-6);
   return {
     store: {
       ...filled({
@@ -49,11 +49,11 @@ export function renderStore(view: StoreView): Json {
       used_size: sizeText(stats?.usedSize ?? 0),
       leader_count: view.leaderCount,
       leader_weight: meta.leaderWeight,
-      leader_score: view.leaderCount / Math.max(meta.leaderWeight, 1e-6),
+      leader_score: leaderScore(view),
       leader_size: view.leaderSize,
       region_count: view.regionCount,
       region_weight: meta.regionWeight,
-      region_score: score,
+      region_score: regionScore(view, lowSpaceRatio),
       region_size: view.regionSize,
       ...filled({
         learner_count: view.learnerCount,
@@ -84,10 +84,6 @@ export function renderTrendStore(view: StoreView): Json {
     start_ts: timeText(startMs),
     last_heartbeat_ts: timeText(lastHeartbeatMs),
     uptime: durationText(Math.max(0, lastHeartbeatMs - startMs)),
-    hot_write_flow: 0,
-    hot_write_region_flows: null,
-    hot_read_flow: 0,
-    hot_read_region_flows: null,
   };
 }
 
@@ -124,13 +120,14 @@ export function renderRegion(region: Region | undefined): Json {
 
 function renderFlow(region: Region | undefined): Json {
   return {
-    cpu_usage: 0,
+    cpu_usage: region?.cpuUsage ?? 0,
     written_bytes: region?.writtenBytes ?? 0,
     read_bytes: region?.readBytes ?? 0,
     written_keys: region?.writtenKeys ?? 0,
     read_keys: region?.readKeys ?? 0,
     approximate_size: region?.approximateSize ?? 0,
     approximate_keys: region?.approximateKeys ?? 0,
+    ...filled({ approximate_kv_size: region?.approximateKvSize ?? 0 }),
   };
 }
 

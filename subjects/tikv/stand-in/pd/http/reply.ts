@@ -1,5 +1,5 @@
 import { compactJson, prettyJson } from "../go-text.ts";
-import { PdRefusal } from "../cluster.ts";
+import { PdRefusal } from "../pd-refusal.ts";
 
 export interface Reply {
   readonly status: number;

@@ -1,6 +1,8 @@
-import { PdRefusal, storeNotFound, type Cluster } from "../cluster.ts";
+import { storeNotFound, type Cluster } from "../cluster.ts";
 import { prettyJson, timeText } from "../go-text.ts";
+import { PdRefusal } from "../pd-refusal.ts";
 import type { StoreScheduler } from "../state.ts";
+import { setSchedulerConfig, showSchedulerConfig } from "./scheduler-config.ts";
 import type { HttpParts } from "./parts.ts";
 import { badInput, BadBody, json, objectBody, type Routes } from "./reply.ts";
 
@@ -14,7 +16,6 @@ const PLAIN_SCHEDULERS = [
   "evict-stopping-store-scheduler",
   "shuffle-leader-scheduler",
   "shuffle-region-scheduler",
-  "label-scheduler",
 ];
 const CHECKERS = ["learner", "replica", "rule", "split", "merge", "joint-state", "priority"];
 
@@ -49,10 +50,17 @@ export function schedulerRoutes({ cluster, coordinator }: HttpParts): Routes {
       return json("Pause or resume the scheduler successfully.");
     },
     "GET /pd/api/v1/scheduler-config/{name}/list": ({ params }) => {
-      const found = cluster.state.storeSchedulers.find(({ name }) => name === params["name"]);
-      if (found === undefined) throw schedulerNotFound(404);
-      const whole = [{ "end-key": "", "start-key": "" }];
-      return json({ "store-id-ranges": Object.fromEntries(found.storeIds.map((id) => [String(id), whole])), batch: 3 });
+      const name = params["name"] ?? "";
+      const shown = names(cluster).includes(name) ? showSchedulerConfig(cluster, name) : null;
+      if (shown === null) throw schedulerNotFound(404);
+      return json(shown);
+    },
+    "POST /pd/api/v1/scheduler-config/{name}/config": async ({ params, body }) => {
+      const name = params["name"] ?? "";
+      if (!names(cluster).includes(name)) throw schedulerNotFound(404);
+      const reply = await setSchedulerConfig(cluster, name, objectBody(body));
+      cluster.changed();
+      return json(reply);
     },
     "DELETE /pd/api/v1/scheduler-config/{name}/delete/{store}": async ({ params }) => {
       const removed = await removeStore(cluster, params["name"] ?? "", Number(params["store"]));

@@ -1,15 +1,18 @@
-import { PdRefusal, storeNotFound, type Cluster } from "../cluster.ts";
+import { storeNotFound, type Cluster } from "../cluster.ts";
+import { PdRefusal } from "../pd-refusal.ts";
+import type { StoreProgress } from "../progress.ts";
 import type { StoreView } from "../stores.ts";
 import type { StoreMeta } from "../state.ts";
 import type { HttpParts } from "./parts.ts";
-import { renderStore, renderTrendStore } from "./render.ts";
+import { renderStore } from "./render.ts";
 import { badInput, BadBody, json, numberParam, objectBody, text, type RouteRequest, type Routes } from "./reply.ts";
 
 const STATE_NAMES = ["Up", "Disconnected", "Down", "Offline", "Tombstone"] as const;
 
 export function storeRoutes({ cluster }: HttpParts): Routes {
   const id = ({ params }: RouteRequest) => numberParam(params["id"] ?? "");
-  const listed = (stores: readonly StoreView[]) => json({ count: stores.length, stores: stores.map(renderStore) });
+  const shown = (store: StoreView) => renderStore(store, Number(cluster.schedule["low-space-ratio"]));
+  const listed = (stores: readonly StoreView[]) => json({ count: stores.length, stores: stores.map(shown) });
   return {
     "GET /pd/api/v1/stores": ({ query }) => listed(byState(cluster.stores(), query)),
     "GET /pd/api/v1/stores/check": ({ query }) => listed(byStateName(cluster.stores(), query)),
@@ -24,7 +27,7 @@ export function storeRoutes({ cluster }: HttpParts): Routes {
       for (const { meta } of cluster.stores()) await putLimit(cluster, meta, objectBody(body));
       return json("Set store limit successfully.");
     },
-    "GET /pd/api/v1/store/{id}": (request) => json(renderStore(cluster.store(id(request)))),
+    "GET /pd/api/v1/store/{id}": (request) => json(shown(cluster.store(id(request)))),
     "DELETE /pd/api/v1/store/{id}": async (request) => {
       await cluster.setStoreState(id(request), "Offline", request.query.has("force"));
       return json("The store is set as Offline.");
@@ -74,11 +77,6 @@ export function storeRoutes({ cluster }: HttpParts): Routes {
             store.meta.labels.some(({ key, value }) => key === query.get("name") && value === query.get("value")),
           ),
       ),
-    "GET /pd/api/v1/trend": () =>
-      json({
-        stores: cluster.stores().map(renderTrendStore),
-        history: { start: -62135596800, end: Math.floor(cluster.now() / 1_000), entries: [] },
-      }),
   };
 }
 
@@ -99,20 +97,29 @@ function byStateName(stores: readonly StoreView[], query: URLSearchParams): Stor
   return stores.filter(({ stateName }) => wanted.length === 0 || wanted.includes(stateName));
 }
 
-/** Stores that are being emptied: how far, by the regions that are left. */
+/** Stores that are being emptied: how far, how fast. Nothing becomes ready bit by bit here. */
 function progress(cluster: Cluster, query: URLSearchParams) {
   const [action, wantedId] = [query.get("action"), query.get("id")];
   if (action === null && wantedId === null) return json("need query parameters", 400);
-  const going = cluster
-    .stores()
-    .filter(({ meta: { state, id } }) => state === 1 && (wantedId === null || id === Number(wantedId)));
-  if (action === "preparing" || going.length === 0)
+  const all = cluster.removing.all();
+  const going = wantedId === null ? all : all.filter(({ storeId }) => storeId === Number(wantedId));
+  const [first] = going;
+  if (first === undefined || (wantedId === null && action !== "removing"))
     return json(
       wantedId === null ? "no progress found for the action" : "no progress found for the given store ID",
       404,
     );
-  // The speed is known only after a first peer has moved; until then PD divides by zero.
-  return text("json: unsupported value: NaN\n", 500);
+  const mean = (of: (one: StoreProgress) => number) => going.reduce((sum, one) => sum + of(one), 0) / going.length;
+  const share = mean((one) => one.progress);
+  // A store that had nothing on it: PD divides by zero.
+  if (Number.isNaN(share)) return text("json: unsupported value: NaN\n", 500);
+  return json({
+    action: "removing",
+    ...(wantedId === null ? {} : { store_id: first.storeId }),
+    progress: share,
+    current_speed: mean(({ speed }) => speed),
+    left_seconds: mean(({ leftSeconds }) => leftSeconds),
+  });
 }
 
 function limits(cluster: Cluster): Record<string, unknown> {
@@ -122,7 +129,7 @@ function limits(cluster: Cluster): Record<string, unknown> {
 async function putLimit(cluster: Cluster, store: StoreMeta, body: Record<string, unknown>): Promise<void> {
   const { rate, type } = body;
   if (rate === undefined) throw new PdRefusal(400, "rate unset");
-  if (typeof rate !== "number" || rate < 0) throw new PdRefusal(400, "invalid rate which should be larger than 0");
+  if (typeof rate !== "number" || rate <= 0) throw new PdRefusal(400, "invalid rate which should be larger than 0");
   if (type !== undefined && type !== "add-peer" && type !== "remove-peer") throw new PdRefusal(400, "unknown type");
   const both = { "add-peer": rate, "remove-peer": rate };
   await change(cluster, store.id, { limit: type === undefined ? both : { ...store.limit, [type]: rate } });

@@ -1,127 +1,131 @@
 import type { Region } from "../regions.ts";
 import type { StoreView } from "../stores.ts";
-import type { Plan } from "./operator.ts";
+import { buildPlan } from "./build-plan.ts";
+import { PRIORITY, type Plan } from "./operator.ts";
+import { LEADER_LIMIT, type Scheduler } from "./scheduler.ts";
+import { leaderScore } from "./store-score.ts";
+import type { View } from "./view.ts";
+import { planOrNull } from "./wishes.ts";
 
-export interface LeaderInput {
-  readonly regions: readonly Region[];
-  readonly stores: readonly StoreView[];
-  /** Regions with an operator already. */
-  isBusy(regionId: number): boolean;
-  /** Leaders that are on their way to (positive) or from a store. */
-  readonly inFlight: ReadonlyMap<number, number>;
-  readonly evicted: ReadonlySet<number>;
-  readonly granted: ReadonlySet<number>;
-  /** At most so many transfers are proposed. */
-  readonly limit: number;
-}
+/** PD's default is 5 leaders; with the handful of regions that ours have that would be no balance at all. */
+const TOLERATED = 0.5;
+const BATCH = 4;
+const EVICT_BATCH = 3;
 
-export interface LeaderMove {
-  readonly region: Region;
-  readonly plan: Plan;
-}
+/** From where most are to where fewest are, until it would not be more even (tikv/pd:.../schedulers/balance_leader.go). */
+export const balanceLeader: Scheduler = {
+  name: "balance-leader-scheduler",
+  limit: LEADER_LIMIT,
+  propose: (view) => {
+    const plans: Plan[] = [];
+    while (plans.length < BATCH) {
+      const plan = oneBalancing(view, new Set(plans.map(({ region }) => region.id)));
+      if (plan === null) break;
+      plans.push(plan);
+      view.influence.add(plan);
+    }
+    return plans;
+  },
+};
 
-/** Every leader away from the stores named, to where fewest are. */
-export function evictLeaders(input: LeaderInput): LeaderMove[] {
-  const load = new Load(input);
-  return input.regions
-    .filter((region) => region.leader !== null && input.evicted.has(region.leader.storeId) && !input.isBusy(region.id))
-    .flatMap((region) => load.move(region, load.targets(region)[0], "evict-leader"))
-    .slice(0, input.limit);
-}
-
-/** Every leader to the stores named, where they have a replica. */
-export function grantLeaders(input: LeaderInput): LeaderMove[] {
-  const load = new Load(input);
-  return input.regions
-    .filter((region) => region.leader !== null && !input.granted.has(region.leader.storeId) && !input.isBusy(region.id))
-    .flatMap((region) => {
-      const target = load.targets(region).find(({ meta }) => input.granted.has(meta.id));
-      return load.move(region, target, "grant-leader");
-    })
-    .slice(0, input.limit);
-}
-
-/** Leaders from where most are to where fewest are, until no move makes it more even. */
-export function balanceLeaders(input: LeaderInput): LeaderMove[] {
-  const load = new Load(input);
-  const moves: LeaderMove[] = [];
-  while (moves.length < input.limit) {
-    const move = oneMove(input, load);
-    if (move === null) break;
-    moves.push(move);
-  }
-  return moves;
-}
-
-function oneMove({ stores, regions, isBusy }: LeaderInput, load: Load): LeaderMove | null {
-  const sources = stores
-    .filter(({ meta }) => load.count(meta.id) > 0)
-    .sort((a, b) => load.score(b) - load.score(a) || a.meta.id - b.meta.id);
+function oneBalancing(view: View, used: ReadonlySet<number>): Plan | null {
+  const tolerated = view.number("tolerant-size-ratio") || TOLERATED;
+  const moving = (store: StoreView) => Math.abs(view.influence.get(store.meta.id).leaders);
+  const out = (store: StoreView) => leaderScore(store, -moving(store) - tolerated);
+  const into = (store: StoreView) => leaderScore(store, moving(store) + tolerated);
+  const sources = view.stores
+    .filter((store) => store.leaderCount > 0 && view.canGiveLeader(store))
+    .sort((a, b) => out(b) - out(a) || a.meta.id - b.meta.id);
   for (const source of sources) {
-    for (const region of regions) {
-      if (region.leader?.storeId !== source.meta.id || isBusy(region.id) || load.isMoved(region)) continue;
-      // It must be better afterwards: the target still below the source.
-      const target = load
-        .targets(region)
-        .find((each) => load.score(each, 1) <= load.score(source, -1) && load.score(each) < load.score(source));
-      const moves = load.move(region, target, "balance-leader");
-      if (moves[0] !== undefined) return moves[0];
+    for (const region of movable(view, source.meta.id, used)) {
+      const target = heirs(view, region)
+        .sort((a, b) => into(a) - into(b) || a.meta.id - b.meta.id)
+        .find((each) => into(each) < out(source));
+      const plan = target && transferPlan(view, region, target, balanceLeader.name);
+      if (plan) return plan;
     }
   }
   return null;
 }
 
-/** How many leaders each store has, with what is under way and what was decided here counted in. */
-class Load {
-  readonly #input: LeaderInput;
-  readonly #counts = new Map<number, number>();
-  readonly #moved = new Set<number>();
-
-  constructor(input: LeaderInput) {
-    this.#input = input;
-    for (const { meta, leaderCount } of input.stores)
-      this.#counts.set(meta.id, leaderCount + (input.inFlight.get(meta.id) ?? 0));
-  }
-
-  count(storeId: number): number {
-    return this.#counts.get(storeId) ?? 0;
-  }
-
-  score({ meta }: StoreView, change = 0): number {
-    return (this.count(meta.id) + change) / Math.max(meta.leaderWeight, 1e-6);
-  }
-
-  isMoved(region: Region): boolean {
-    return this.#moved.has(region.id);
-  }
-
-  /** Stores that can take this leader now, the least loaded first. */
-  targets(region: Region): StoreView[] {
-    return this.#input.stores
-      .filter((store) => this.#canLead(region, store))
-      .sort((a, b) => this.score(a) - this.score(b) || a.meta.id - b.meta.id);
-  }
-
-  move(region: Region, target: StoreView | undefined, name: string): LeaderMove[] {
-    const from = region.leader?.storeId;
-    if (target === undefined || from === undefined || this.isMoved(region)) return [];
-    this.#moved.add(region.id);
-    this.#counts.set(from, this.count(from) - 1);
-    this.#counts.set(target.meta.id, this.count(target.meta.id) + 1);
-    const steps = [{ kind: "transfer-leader", from, to: target.meta.id }] as const;
-    return [{ region, plan: { desc: name, kinds: ["leader"], steps } }];
-  }
-
-  #canLead(region: Region, { meta, stateName, stats }: StoreView): boolean {
-    return (
-      stateName === "Up" &&
-      stats?.isBusy !== true &&
-      stats?.isStopping !== true &&
-      !this.#input.evicted.has(meta.id) &&
-      meta.id !== region.leader?.storeId &&
-      region.peers.some(({ storeId, role }) => storeId === meta.id && role === 0) &&
-      region.pendingPeers.every(({ storeId }) => storeId !== meta.id) &&
-      region.downPeers.every(({ peer }) => peer.storeId !== meta.id)
-    );
-  }
+/**
+ * Regions that this store leads, that nobody works on, and that are well enough; the coolest first. PD passes over hot
+ * ones altogether, which in a cluster with so few regions could mean all.
+ */
+function movable(view: View, storeId: number, used: ReadonlySet<number>): Region[] {
+  const heat = ({ id }: Region) => view.options.heat(id);
+  return view.regions
+    .filter(
+      (region) =>
+        region.leader?.storeId === storeId &&
+        !view.isBusy(region) &&
+        !used.has(region.id) &&
+        region.downPeers.length === 0 &&
+        region.pendingPeers.length === 0,
+    )
+    .sort((a, b) => heat(a) - heat(b));
 }
+
+/** Stores of other peers that could lead it now. */
+export function heirs(view: View, region: Region): StoreView[] {
+  return region.peers
+    .filter((peer) => peer.storeId !== region.leader?.storeId && view.canLead(region, peer))
+    .flatMap(({ storeId }) => view.byId.get(storeId) ?? []);
+}
+
+export function transferPlan(view: View, region: Region, to: StoreView, desc: string): Plan | null {
+  return planOrNull(() => buildPlan(view, region, { desc, kinds: ["leader"], leader: to.meta.id }));
+}
+
+/** Every leader away from these stores, to whoever has fewest. */
+export function evictFrom(name: string, storeIds: readonly number[]): Scheduler {
+  return {
+    name,
+    limit: LEADER_LIMIT,
+    propose: (view) =>
+      view.regions
+        .filter((region) => storeIds.includes(region.leader?.storeId ?? 0) && !view.isBusy(region))
+        .slice(0, EVICT_BATCH * storeIds.length)
+        .flatMap((region) => evictionOf(view, region, name) ?? []),
+  };
+}
+
+function evictionOf(view: View, region: Region, desc: string): Plan | null {
+  const load = (store: StoreView) => leaderScore(store, view.influence.get(store.meta.id).leaders);
+  const targets = heirs(view, region).sort((a, b) => load(a) - load(b) || a.meta.id - b.meta.id);
+  const best = targets[0]?.meta.id;
+  if (best === undefined) return null;
+  const leaders = targets.map(({ meta }) => meta.id).sort((a, b) => a - b);
+  const wish = { desc, kinds: ["leader"], leader: best, leaders, priority: PRIORITY.urgent } as const;
+  const plan = planOrNull(() => buildPlan(view, region, wish));
+  if (plan !== null) view.influence.add(plan);
+  return plan;
+}
+
+/** Every leader to these stores, where they have a replica. */
+export function grantTo(storeIds: readonly number[]): Scheduler {
+  const name = "grant-leader-scheduler";
+  return {
+    name,
+    limit: LEADER_LIMIT,
+    propose: (view) =>
+      view.regions
+        .filter((region) => !storeIds.includes(region.leader?.storeId ?? 0) && !view.isBusy(region))
+        .flatMap((region) => {
+          const target = heirs(view, region).find(({ meta }) => storeIds.includes(meta.id));
+          return (target && transferPlan(view, region, target, name)) ?? [];
+        }),
+  };
+}
+
+/** One leader to anywhere, each time: to look for trouble. */
+export const shuffleLeader: Scheduler = {
+  name: "shuffle-leader-scheduler",
+  limit: LEADER_LIMIT,
+  propose: (view) => {
+    const free = view.regions.filter((region) => !view.isBusy(region) && heirs(view, region).length > 0);
+    if (free.length === 0) return [];
+    const region = view.random.pick(free);
+    return [transferPlan(view, region, view.random.pick(heirs(view, region)), shuffleLeader.name) ?? []].flat();
+  },
+};

@@ -1,91 +1,124 @@
 import { durationText, longTimeText } from "../go-text.ts";
 import type { Region } from "../regions.ts";
-
-export type Step =
-  | { readonly kind: "add-peer"; readonly storeId: number; readonly peerId: number }
-  | { readonly kind: "remove-peer"; readonly storeId: number }
-  | { readonly kind: "transfer-leader"; readonly from: number; readonly to: number }
-  | { readonly kind: "split"; readonly policy: "SCAN" | "APPROXIMATE" | "USEKEY"; readonly keys: readonly string[] };
+import { confVerMoved, stepText, stepTimeoutMs, type Step } from "./step.ts";
 
 /** As PD numbers them. */
 export const OPERATOR_STATUS = { started: 1, success: 2, canceled: 3, replaced: 4, expired: 5, timeout: 6 } as const;
+export const STATUS_WORDS = ["CREATED", "RUNNING", "SUCCESS", "CANCELED", "REPLACED", "EXPIRED", "TIMEOUT"] as const;
+
+/** Bits and their order as of 8.5.7 (tikv/pd:pkg/schedule/operator/kind.go). */
+const KIND_BITS = {
+  admin: 1,
+  merge: 4,
+  range: 8,
+  replica: 16,
+  split: 32,
+  "hot-region": 64,
+  region: 128,
+  leader: 256,
+} as const;
+export type OperatorKind = keyof typeof KIND_BITS;
+const KINDS = Object.keys(KIND_BITS) as readonly OperatorKind[];
+
+/** Higher ones take the place of lower ones in the same region. */
+export const PRIORITY = { medium: 1, high: 2, urgent: 3 } as const;
+
+/** An operator that somebody wants: what is to be done in one region. */
+export interface Plan {
+  readonly region: Region;
+  readonly desc: string;
+  readonly brief: string;
+  readonly kinds: readonly OperatorKind[];
+  readonly steps: readonly Step[];
+  /** By default that of its kind: an administrator's is urgent. */
+  readonly priority?: number;
+  /** The other one of a merge. */
+  readonly relatedRegionId?: number;
+}
 
 export interface Operator {
   readonly desc: string;
   readonly brief: string;
-  readonly kinds: readonly ("admin" | "leader" | "region" | "replica" | "split")[];
+  readonly kinds: readonly OperatorKind[];
   readonly regionId: number;
   readonly confVer: number;
   readonly version: number;
   readonly steps: readonly Step[];
+  readonly priority: number;
+  readonly relatedRegionId: number | null;
   readonly createdAtMs: number;
+  /** Since the process started, as Go prints it behind every time. */
+  readonly createdMonoMs: number;
+  /** Not scaled by the time factor. */
   readonly timeoutMs: number;
+  /** MiB */
   readonly size: number;
   currentStep: number;
+  stepStartedAtMs: number;
+  /** Its current step was last sent then. */
+  pushedAtMs: number;
   status: number;
   finishedAtMs: number;
 }
 
-/** What a new operator needs to be told; the rest follows from the region. */
-export interface Plan {
-  readonly desc: string;
-  readonly kinds: Operator["kinds"];
-  readonly steps: readonly Step[];
-}
-
-export function makeOperator(
-  region: Region,
-  { desc, kinds, steps }: Plan,
-  nowMs: number,
-  timeFactor: number,
-): Operator {
-  const short = kinds.includes("leader") || kinds.includes("split");
+export function makeOperator(plan: Plan, nowMs: number, monoMs: number): Operator {
+  const { region, desc, brief, steps } = plan;
+  const kinds = KINDS.filter((kind) => plan.kinds.includes(kind));
+  const size = region.approximateSize;
   return {
     desc,
-    brief: briefOf(region, steps),
+    brief,
     kinds,
     regionId: region.id,
     confVer: region.confVer,
     version: region.version,
     steps,
+    priority: plan.priority ?? (kinds.includes("admin") ? PRIORITY.urgent : PRIORITY.medium),
+    relatedRegionId: plan.relatedRegionId ?? null,
     createdAtMs: nowMs,
-    timeoutMs: (short ? 60_000 : 660_000) * timeFactor,
-    size: region.approximateSize,
+    createdMonoMs: monoMs,
+    timeoutMs: steps.reduce((sum, step) => sum + stepTimeoutMs(step, size), 0),
+    size,
     currentStep: 0,
+    stepStartedAtMs: nowMs,
+    pushedAtMs: nowMs,
     status: OPERATOR_STATUS.started,
     finishedAtMs: 0,
   };
 }
 
-export function isStepDone(step: Step, region: Region, operator: Operator): boolean {
-  switch (step.kind) {
-    case "add-peer":
-      return (
-        region.peers.some(({ storeId, role }) => storeId === step.storeId && role === 0) &&
-        region.pendingPeers.every(({ storeId }) => storeId !== step.storeId)
-      );
-    case "remove-peer":
-      return region.peers.every(({ storeId }) => storeId !== step.storeId);
-    case "transfer-leader":
-      return region.leader?.storeId === step.to;
-    case "split":
-      return region.version > operator.version;
-  }
+/** The kind that a limit counts it under: its lowest bit. */
+export function countedAs({ kinds }: Pick<Operator, "kinds">): OperatorKind | null {
+  return KINDS.find((kind) => kinds.includes(kind)) ?? null;
+}
+
+/** How far `conf_ver` may have moved because of this operator. */
+export function ownConfVerChange({ steps, currentStep }: Operator, region: Region): number {
+  return steps
+    .slice(0, Math.min(currentStep, steps.length - 1) + 1)
+    .reduce((sum, step) => sum + confVerMoved(step, region), 0);
 }
 
 /** One line, as GET /operators lists it. */
 export function operatorText(operator: Operator): string {
-  const { desc, brief, kinds, regionId, confVer, version, createdAtMs, currentStep, size, steps } = operator;
-  const at = longTimeText(createdAtMs);
+  const { desc, brief, kinds, regionId, confVer, version, currentStep, size, steps, timeoutMs } = operator;
+  const at = longTimeText(operator.createdAtMs, operator.createdMonoMs);
   const list = steps.map((step, index) => `${index}:{${stepText(step)}}`).join(", ");
-  const timeout = durationText(kinds.includes("leader") || kinds.includes("split") ? 60_000 : 660_000);
+  const kind = kinds.length === 0 ? "unknown" : kinds.join(",");
   const text =
-    `${desc} {${brief}} (kind:${kinds.join(",")}, region:${regionId}(${version}, ${confVer}), createAt:${at}, ` +
-    `startAt:${at}, currentStep:${currentStep}, size:${size}, steps:[${list}], timeout:[${timeout}])`;
-  return operator.status === OPERATOR_STATUS.success ? `${text} finished` : text;
+    `${desc} {${brief}} (kind:${kind}, region:${regionId}(${version}, ${confVer}), createAt:${at}, ` +
+    `startAt:${at}, currentStep:${currentStep}, size:${size}, steps:[${list}], timeout:[${durationText(timeoutMs)}])`;
+  if (operator.status === OPERATOR_STATUS.success) return `${text} finished`;
+  return operator.status === OPERATOR_STATUS.timeout ? `${text} timeout` : text;
 }
 
-const KIND_BITS = { leader: 1, region: 2, replica: 8, split: 32, admin: 256 } as const;
+/** As GET /operators/records lists it. */
+export function recordText(operator: Operator): string {
+  const { createdAtMs, createdMonoMs, finishedAtMs, stepStartedAtMs, status, currentStep } = operator;
+  const from = status !== OPERATOR_STATUS.success && currentStep > 0 ? stepStartedAtMs : createdAtMs;
+  const at = longTimeText(finishedAtMs, createdMonoMs + finishedAtMs - createdAtMs);
+  return `${operatorText(operator)} (finishAt:${at}, duration:${durationText(finishedAtMs - from)})`;
+}
 
 /** As GET /operators?object has it. */
 export function operatorObject(operator: Operator): Record<string, unknown> {
@@ -95,34 +128,7 @@ export function operatorObject(operator: Operator): Record<string, unknown> {
     region_id: operator.regionId,
     region_epoch: { conf_ver: operator.confVer, version: operator.version },
     kind: operator.kinds.reduce((bits, kind) => bits | KIND_BITS[kind], 0),
-    timeout: operator.kinds.includes("leader") || operator.kinds.includes("split") ? "1m0s" : "11m0s",
+    timeout: durationText(operator.timeoutMs),
     status: operator.status,
   };
-}
-
-export const STATUS_WORDS = ["CREATED", "RUNNING", "SUCCESS", "CANCELED", "REPLACED", "EXPIRED", "TIMEOUT"] as const;
-
-function briefOf(region: Region, steps: readonly Step[]): string {
-  const added = steps.flatMap((step) => (step.kind === "add-peer" ? [step.storeId] : []));
-  const removed = steps.flatMap((step) => (step.kind === "remove-peer" ? [step.storeId] : []));
-  const last = steps.at(-1);
-  if (last?.kind === "split")
-    return `split: region ${region.id} use policy ${last.policy}${last.keys.length > 0 ? ` and keys [${last.keys.join(" ").toUpperCase()}]` : ""}`;
-  if (added.length > 0 && removed.length > 0) return `mv peer: store [${removed.join(" ")}] to [${added.join(" ")}]`;
-  if (added.length > 0) return `add peer: store [${added.join(" ")}]`;
-  if (removed.length > 0) return `rm peer: store [${removed.join(" ")}]`;
-  return last?.kind === "transfer-leader" ? `transfer leader: store ${last.from} to ${last.to}` : "";
-}
-
-function stepText(step: Step): string {
-  switch (step.kind) {
-    case "add-peer":
-      return `add peer ${step.peerId} on store ${step.storeId}`;
-    case "remove-peer":
-      return `remove peer on store ${step.storeId}`;
-    case "transfer-leader":
-      return `transfer leader from store ${step.from} to store ${step.to}`;
-    case "split":
-      return `split region with policy ${step.policy}`;
-  }
 }

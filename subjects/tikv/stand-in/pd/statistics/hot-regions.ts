@@ -1,0 +1,86 @@
+import type { Region } from "../regions.ts";
+
+export type Flow = "write" | "read";
+export const FLOWS = ["write", "read"] as const;
+
+export interface Rates {
+  /** Per second. */
+  readonly bytes: number;
+  readonly keys: number;
+  readonly query: number;
+}
+
+export interface HotRegion extends Rates {
+  readonly regionId: number;
+  /** Grows with every report above the threshold, falls with every one below it. */
+  readonly degree: number;
+  readonly antiCount: number;
+  readonly updatedAtMs: number;
+}
+
+/** From these on a region counts as warm (tikv/pd:pkg/statistics/hot_peer_cache.go, minimum thresholds). */
+export const HOT_THRESHOLDS: Readonly<Record<Flow, Rates>> = {
+  write: { bytes: 1_024, keys: 32, query: 32 },
+  read: { bytes: 8 * 1_024, keys: 128, query: 128 },
+};
+/** An entry that has cooled down stays this many reports longer. */
+const ANTI_COUNT = 1;
+
+/** Which regions are written and read much, by what their leaders report. In memory of PD's leader. */
+export class HotRegions {
+  readonly #hot: Readonly<Record<Flow, Map<number, HotRegion>>> = { write: new Map(), read: new Map() };
+  readonly #reportedAt = new Map<number, number>();
+
+  /** @param intervalMs what the figures cover, as the store says; 0 = since the last report. */
+  report(region: Region, intervalMs: number, nowMs: number): void {
+    const covered = intervalMs > 0 ? intervalMs : nowMs - (this.#reportedAt.get(region.id) ?? nowMs);
+    this.#reportedAt.set(region.id, nowMs);
+    // A report made because something changed covers too little to tell.
+    if (covered < 1) return;
+    const perSecond = (count: number) => (count * 1_000) / covered;
+    const write = {
+      bytes: perSecond(region.writtenBytes),
+      keys: perSecond(region.writtenKeys),
+      query: perSecond(region.writtenQueries),
+    };
+    const read = {
+      bytes: perSecond(region.readBytes),
+      keys: perSecond(region.readKeys),
+      query: perSecond(region.readQueries),
+    };
+    this.#update("write", region.id, write, nowMs);
+    this.#update("read", region.id, read, nowMs);
+  }
+
+  clear(): void {
+    for (const flow of FLOWS) this.#hot[flow].clear();
+    this.#reportedAt.clear();
+  }
+
+  /** Those that have been hot for at least so many reports. */
+  hot(flow: Flow, minDegree: number): HotRegion[] {
+    return [...this.#hot[flow].values()].filter(({ degree }) => degree >= minDegree);
+  }
+
+  get(flow: Flow, regionId: number): HotRegion | undefined {
+    return this.#hot[flow].get(regionId);
+  }
+
+  #update(flow: Flow, regionId: number, rates: Rates, nowMs: number): void {
+    const least = HOT_THRESHOLDS[flow];
+    const isWarm = rates.bytes >= least.bytes || rates.keys >= least.keys || rates.query >= least.query;
+    const before = this.#hot[flow].get(regionId);
+    if (!isWarm && before === undefined) return;
+    const degree = (before?.degree ?? 0) + (isWarm ? 1 : -1);
+    const antiCount = isWarm ? ANTI_COUNT : (before?.antiCount ?? 0) - 1;
+    if (degree <= 0 || antiCount < -ANTI_COUNT) this.#hot[flow].delete(regionId);
+    else
+      this.#hot[flow].set(regionId, {
+        ...rates,
+        regionId,
+        degree,
+        antiCount: Math.max(0, antiCount),
+        updatedAtMs: nowMs,
+      });
+  }
+}

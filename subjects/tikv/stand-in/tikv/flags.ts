@@ -108,7 +108,7 @@ function read(argv: readonly string[]): Map<string, string[]> {
       continue;
     }
     const value = attached ?? words.next().value;
-    if (value === undefined || value === "")
+    if (value === undefined)
       throw usageError(`The argument '--${name} <${flag.value}>' requires a value but none was supplied`);
     if (flag.oneOf?.includes(value) === false)
       throw usageError(

@@ -2,11 +2,14 @@ import type { RaftMessage, RaftNode, RaftStorage } from "../../../subjects/commo
 import { Membership } from "../../../subjects/common/raft/index.ts";
 import type { CheckName } from "./sim-judge.ts";
 import type { Mischief } from "./sim-mischief.ts";
+import type { Theme } from "./sim-plan.ts";
 import { TICK_MS, type SimProcess } from "./sim-process.ts";
 
 export interface PlantedBug {
   /** Made anew for each schedule: some keep notes. */
   plant(): Mischief;
+  /** Schedules in which it shows. */
+  readonly theme: Theme;
   /** Which checks may be the first to see it. */
   readonly caughtBy: readonly CheckName[];
 }
@@ -47,6 +50,7 @@ const soon = (process: SimProcess, ms: number): Promise<void> =>
 /** Each is what somebody might really get wrong in a Raft core, a disk or its use, planted around the correct one. */
 export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   "acknowledge-before-fsync": {
+    theme: "disks",
     plant: () => ({
       // The write is said to be on disk at once; it really is much later.
       storage: (storage, process) => {
@@ -60,12 +64,14 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "linearizability", "election safety", "log matching", "no exception"],
   },
   "vote-twice-after-restart": {
+    theme: "elections",
     plant: () => ({
       restored: (image) => ({ ...image, hardState: { ...image.hardState, vote: 0 } }),
     }),
     caughtBy: ["election safety", "log matching"],
   },
   "term-forgotten-after-restart": {
+    theme: "elections",
     plant: () => ({
       restored: (image) => {
         const term = image.entries.at(-1)?.term ?? image.snapshot?.term ?? 0;
@@ -75,6 +81,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["election safety", "log matching", "leader completeness", "state machine safety"],
   },
   "retry-after-failed-fsync": {
+    theme: "disks",
     plant: () => ({
       // The second try succeeds without having written what the first one lost.
       storage: (storage, process) =>
@@ -90,14 +97,17 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "election safety", "log matching", "no exception", "linearizability"],
   },
   "acknowledge-uncommitted": {
+    theme: "mixed",
     plant: () => ({ acknowledgesEarly: true }),
     caughtBy: ["linearizability"],
   },
   "commit-of-an-earlier-term": {
+    theme: "leaders",
     plant: () => commitsByCount(),
     caughtBy: ["state machine safety", "leader completeness", "no exception"],
   },
   "joint-as-one-majority": {
+    theme: "membership",
     plant: () => ({
       // Straight into the incoming configuration.
       applyConf: (node, change) => {
@@ -115,6 +125,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["election safety", "log matching", "leader completeness", "state machine safety", "linearizability"],
   },
   "read-without-heartbeats": {
+    theme: "network",
     plant: () => ({
       read: (node, answer) => {
         answer(node.commitIndex);
@@ -124,6 +135,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["linearizability"],
   },
   "old-snapshot-over-newer-log": {
+    theme: "snapshots",
     plant: () => ({
       incoming: ({ type, snapshot }, process, group) => {
         const node = process.groups.get(group)?.node;
@@ -135,6 +147,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "no exception"],
   },
   "lease-kept-across-transfer": {
+    theme: "leases",
     plant: () => ({
       // The target is told to take over, and the leader's lease does not know.
       transfer: (process, group, node, to) => {
@@ -145,6 +158,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["linearizability"],
   },
   "lease-by-ticks-that-did-not-run": {
+    theme: "leases",
     plant: () => ({
       // A clock that stands still with its process.
       monotonic: (real) => {
@@ -161,6 +175,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["linearizability"],
   },
   "promise-forgotten-after-restart": {
+    theme: "leases",
     plant: () => ({
       // The reading of a new process's first moment lies far back.
       monotonic: (real) => {
@@ -175,6 +190,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["linearizability"],
   },
   "split-forgets-a-vote": {
+    theme: "splits",
     plant: () => ({ before: () => undefined }),
     caughtBy: ["election safety", "log matching"],
   },

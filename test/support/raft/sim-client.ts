@@ -18,7 +18,7 @@ export class SimClient {
     this.#cluster = cluster;
     this.#id = id;
     this.#random = cluster.world.random.fork(`client/${id}`);
-    this.#next(this.#random.int(200));
+    this.#next(30 + this.#random.int(50));
   }
 
   #next(ms: number): void {
@@ -33,7 +33,7 @@ export class SimClient {
   }
 
   #pause(): number {
-    return this.#random.int(10) < 8 ? this.#random.int(20) : this.#random.int(200);
+    return this.#random.int(10) < 8 ? this.#random.int(12) : this.#random.int(100);
   }
 
   #input(key: number): RegisterInput {

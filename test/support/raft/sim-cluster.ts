@@ -15,6 +15,8 @@ export interface SimClusterOptions {
   readonly processes: number;
   readonly voters: number;
   readonly lease: boolean;
+  /** Compacts and rewrites at every opportunity. */
+  readonly eager: boolean;
   readonly mischief: Mischief | null;
   readonly traced: boolean;
 }
@@ -35,12 +37,12 @@ export class SimCluster {
   /** The first promise that was broken. */
   broken: BrokenPromise | null = null;
 
-  constructor({ random, processes, voters, lease, mischief, traced }: SimClusterOptions) {
+  constructor({ random, processes, voters, lease, eager, mischief, traced }: SimClusterOptions) {
     this.world = new SimWorld(random, traced);
     this.mischief = mischief;
     this.lease = lease;
-    this.rewriteAfterBytes = random.pick([1_500, 6_000, 1_000_000]);
-    this.compactAbove = random.pick([4, 12, 1_000_000]);
+    this.rewriteAfterBytes = eager ? 1_500 : random.pick([1_500, 6_000, 1_000_000]);
+    this.compactAbove = eager ? 4 : random.pick([4, 12, 1_000_000]);
     this.diskMs = random.pick([2, 6, 20]);
     this.network = new SimNetwork(this.world, this.stats, (to, group, bytes) => {
       const process = this.process(to);
@@ -53,6 +55,7 @@ export class SimCluster {
       if (first.voters.includes(process.id))
         process.create(1, first, new SimRegisters({ from: 0, to: KEYS, values: [], splitOff: [] }));
     }
+    this.process(1).groups.get(1)?.node.campaign();
   }
 
   process(id: number): SimProcess {

@@ -19,6 +19,8 @@ const KINDS = [
   "leave",
   "split",
   "campaign",
+  "duel",
+  "usurp",
 ] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -33,7 +35,7 @@ export interface Action {
   readonly roll: number;
 }
 
-/** How often each kind comes; a schedule has a few favourites, so that rare combinations have schedules of their own. */
+/** How often each kind comes where the theme does not say. */
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   kill: 5,
   power: 3,
@@ -45,25 +47,44 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   "slow-disk": 2,
   "disk-error": 2,
   transfer: 3,
-  change: 6,
-  leave: 2,
+  change: 12,
+  leave: 6,
   split: 1,
-  campaign: 3,
+  campaign: 2,
+  duel: 2,
+  usurp: 1,
 };
 
+/** What a schedule is mostly about, so that rare combinations have schedules of their own. */
+export const THEMES = {
+  mixed: [],
+  elections: ["duel", "duel", "kill", "campaign"],
+  leases: ["transfer", "stop", "usurp", "usurp"],
+  membership: ["change", "change", "leave", "partition"],
+  disks: ["power", "power-all", "disk-error", "kill"],
+  network: ["bad-network", "partition", "one-way"],
+  splits: ["split", "stop", "partition", "duel"],
+  snapshots: ["bad-network", "partition", "stop", "kill"],
+  leaders: ["transfer", "kill", "partition", "power"],
+} as const satisfies Record<string, readonly Kind[]>;
+
+export type Theme = keyof typeof THEMES;
+
 /** Trouble comes in storms: what breaks a protocol is several things within one election time-out. */
-export function planOf(random: Random, processes: number, lengthMs: number): Action[] {
-  const favourites = new Set([random.pick(KINDS), random.pick(KINDS), random.pick(KINDS)]);
-  const weighted = KINDS.flatMap((kind) => Array<Kind>(WEIGHTS[kind] * (favourites.has(kind) ? 5 : 1)).fill(kind));
+export function planOf(random: Random, theme: Theme, processes: number, lengthMs: number): Action[] {
+  const favourites: readonly Kind[] = THEMES[theme];
+  const weighted = KINDS.flatMap((kind) => Array<Kind>(WEIGHTS[kind]).fill(kind));
+  const anyKind = (): Kind =>
+    favourites.length > 0 && random.int(4) > 0 ? random.pick(favourites) : random.pick(weighted);
   const storms = Array.from({ length: 1 + random.int(3) }, () => ({
-    from: 200 + random.int(lengthMs - 600),
+    from: 100 + random.int(lengthMs - 400),
     forMs: random.pick([50, 200, 500, 1_500]),
   }));
   return Array.from({ length: 5 + random.int(25) }, () => {
     const { from, forMs } = random.pick(storms);
     return {
       at: Math.min(lengthMs, from + random.int(forMs)),
-      kind: random.pick(weighted),
+      kind: anyKind(),
       process: random.int(3) === 0 ? 0 : 1 + random.int(processes),
       forMs: 5 + random.int(random.pick([30, 200, 1_000])),
       roll: random.int(1 << 30),
@@ -95,11 +116,15 @@ export function perform(cluster: SimCluster, { kind, process: whom, forMs, roll 
       return;
     case "stop":
       stats.stops++;
-      return process.stopFor(forMs);
+      process.stopFor(forMs);
+      return roll % 2 === 0 ? cut(cluster, linksBetween(cluster, [id]), forMs) : undefined;
     case "partition":
     case "one-way":
-      stats.partitions++;
       return cut(cluster, linksOf(cluster, kind, id, roll), forMs);
+    case "duel":
+      return duel(cluster, roll);
+    case "usurp":
+      return usurp(cluster, roll);
     case "bad-network":
       network.loss = (roll % 30) / 100;
       network.repetition = (roll % 7) / 20;
@@ -157,7 +182,58 @@ function linksOf(cluster: SimCluster, kind: "partition" | "one-way", id: number,
   );
 }
 
-function cut({ world, network }: SimCluster, links: readonly number[], forMs: number): void {
+function linksBetween({ processes }: SimCluster, some: readonly number[]): number[] {
+  return processes.flatMap(({ id }) =>
+    some.includes(id) ? [] : some.flatMap((one) => [linkOf(one, id), linkOf(id, one)]),
+  );
+}
+
+/** All forget their leader; two stand for election at once while the others come and go. */
+function duel(cluster: SimCluster, roll: number): void {
+  const { world, network, stats } = cluster;
+  const random = world.random.fork(`duel/${roll}`);
+  const restart = (process: SimProcess): void => {
+    if (!process.running) return;
+    stats.kills++;
+    process.die("kill");
+    world.after(1 + random.int(6), () => process.running || process.start());
+  };
+  for (const process of cluster.processes) restart(process);
+  network.straggling = 0.3;
+  world.after(500, () => quiet(cluster));
+  for (let round = 0; round < 2; round++)
+    world.after(12 + random.int(20), () => {
+      const process = random.pick(cluster.processes);
+      for (const [group, { node }] of process.groups) {
+        node.campaign();
+        process.wake(group);
+      }
+    });
+  for (let round = 0; round < 4; round++) world.after(20 + random.int(80), () => restart(random.pick(cluster.processes)));
+}
+
+/** A member that its leader cannot reach stands for election just when all others forget what they promised. */
+function usurp(cluster: SimCluster, roll: number): void {
+  const { world } = cluster;
+  const [leader] = cluster.leaders(1);
+  if (leader === undefined) return;
+  const old = leader.process.id;
+  const others = leader.group.node.conf.voters.filter((voter) => voter !== old);
+  const id = others[roll % others.length] ?? old;
+  cut(cluster, [linkOf(old, id), linkOf(id, old)], 900);
+  world.after(300 + (roll % 500), () => {
+    cut(cluster, linksBetween(cluster, [old]), 400);
+    for (const process of cluster.processes) {
+      if (process.id === old || process.id === id || !process.running) continue;
+      cluster.stats.kills++;
+      process.die("kill");
+      world.after(2, () => process.running || process.start());
+    }
+  });
+}
+
+function cut({ world, network, stats }: SimCluster, links: readonly number[], forMs: number): void {
+  stats.partitions++;
   for (const link of links) network.cut.add(link);
   world.after(forMs * 1.5, () => {
     for (const link of links) network.cut.delete(link);
@@ -170,7 +246,12 @@ function atLeader(cluster: SimCluster, kind: "transfer" | "change" | "leave" | "
   const [leader] = cluster.leaders(groupId);
   if (leader === undefined || leader.process.stopped) return;
   const { process, group } = leader;
-  if (kind === "transfer") transfer(cluster, process, group, id);
+  // What changes hands or members is often cut off while it does.
+  const after = { at: 0, kind: "partition" as const, process: 0, forMs: 200 + (roll % 600), roll: roll >> 3 };
+  if ((kind === "transfer" || kind === "change") && roll % 3 > 0)
+    cluster.world.after(roll % 40, () => perform(cluster, { ...after, process: process.id }));
+  const others = group.node.conf.voters.filter((voter) => voter !== process.id);
+  if (kind === "transfer") transfer(cluster, process, group, others[roll % others.length] ?? id);
   else if (kind === "change") change(cluster, group, roll);
   else if (kind === "leave") leave(cluster, group);
   else group.propose({ kind: "split", at: 1 + (roll % (KEYS - 1)), group: groupId * 10 + (roll % 3) }, () => {});

@@ -3,10 +3,11 @@ import { SimClient } from "./sim-client.ts";
 import { KEYS, SimCluster } from "./sim-cluster.ts";
 import { BrokenPromise } from "./sim-judge.ts";
 import type { Mischief } from "./sim-mischief.ts";
-import { heal, leave, perform, planOf, type Action } from "./sim-plan.ts";
+import { heal, leave, perform, planOf, type Action, type Theme } from "./sim-plan.ts";
 import { addStats, newStats, type SimStats } from "./sim-stats.ts";
 
 export interface ScheduleResult {
+  readonly theme: Theme;
   readonly seed: string;
   readonly plan: readonly Action[];
   readonly broken: BrokenPromise | null;
@@ -21,32 +22,36 @@ export interface ScheduleOptions {
   readonly traced?: boolean;
 }
 
-const CLIENTS = 3;
+const CLIENTS = 5;
 /** Election time-outs are 0.3 to 0.6 s; a few attempts may collide. */
 const PATIENCE_MS = 20_000;
 
+/** Peace needs no more than a tenth of that. */
+const MANY_STEPS = 100_000;
+
 /** One life of a cluster, a function of its seed: trouble, then peace, in which everything has to work again. */
-export async function runSchedule(seed: string, options: ScheduleOptions = {}): Promise<ScheduleResult> {
-  const random = seededRandom(seed);
+export async function runSchedule(theme: Theme, seed: string, options: ScheduleOptions = {}): Promise<ScheduleResult> {
+  const random = seededRandom(`${theme}/${seed}`);
   const shape = random.fork("shape");
   const processes = shape.pick([3, 4, 5, 5, 6]);
   const voters = Math.min(processes, shape.pick([2, 3, 3, 3, 5]));
-  const lengthMs = shape.pick([1_500, 2_500, 4_000]);
+  const lengthMs = shape.pick([800, 1_500, 3_000]);
   const cluster = new SimCluster({
     random: random.fork("cluster"),
     processes,
     voters,
-    lease: shape.int(2) === 0,
+    lease: theme === "leases" || (theme !== "elections" && shape.int(2) === 0),
+    eager: theme === "snapshots",
     mischief: options.mischief ?? null,
     traced: options.traced ?? false,
   });
-  const plan = options.plan ?? planOf(random.fork("plan"), processes, lengthMs);
+  const plan = options.plan ?? planOf(random.fork("plan"), theme, processes, lengthMs);
   try {
     await live(cluster, plan, lengthMs);
   } catch (error) {
     cluster.broken ??= error instanceof BrokenPromise ? error : new BrokenPromise("no exception", errorLines(error));
   }
-  return { seed, plan, broken: cluster.broken, stats: statsOf(cluster), trace: cluster.world.trace ?? [] };
+  return { theme, seed, plan, broken: cluster.broken, stats: statsOf(cluster), trace: cluster.world.trace ?? [] };
 }
 
 async function live(cluster: SimCluster, plan: readonly Action[], lengthMs: number): Promise<void> {
@@ -125,8 +130,9 @@ async function converge(cluster: SimCluster): Promise<void> {
 
 async function until(cluster: SimCluster, what: string, isSo: () => boolean): Promise<void> {
   const deadline = cluster.world.now + PATIENCE_MS;
+  const { steps } = cluster.world;
   while (cluster.broken === null && !isSo()) {
-    if (cluster.world.now > deadline) throw new BrokenPromise(what.endsWith("agrees") ? "convergence" : "liveness", `it never comes that ${what}`);
+    if (cluster.world.now > deadline || cluster.world.steps > steps + MANY_STEPS) throw new BrokenPromise(what.endsWith("agrees") ? "convergence" : "liveness", `it never comes that ${what}`);
     await cluster.run(cluster.world.now + 20);
   }
 }
@@ -141,10 +147,10 @@ function errorLines(error: unknown): string {
 }
 
 /** @throws Error with seed, smallest plan and the end of the trace when a schedule breaks a promise. */
-export async function runSchedules(name: string, from: number, count: number): Promise<SimStats> {
+export async function runSchedules(theme: Theme, from: number, count: number): Promise<SimStats> {
   const sum = newStats();
   for (let number = from; number < from + count; number++) {
-    const result = await runSchedule(`${name}/${number}`);
+    const result = await runSchedule(theme, `${number}`);
     addStats(sum, result.stats);
     if (result.broken !== null) throw new Error(await report(result));
   }
@@ -157,11 +163,11 @@ export async function report(failed: ScheduleResult, mischief: Mischief | null =
   for (let size = Math.ceil(plan.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
     for (let at = 0; at < plan.length;) {
       const fewer = [...plan.slice(0, at), ...plan.slice(at + size)];
-      const again = await runSchedule(failed.seed, { plan: fewer, mischief });
+      const again = await runSchedule(failed.theme, failed.seed, { plan: fewer, mischief });
       if (again.broken?.check === failed.broken?.check) plan = fewer;
       else at += size;
     }
-  const { broken, trace } = await runSchedule(failed.seed, { plan, mischief, traced: true });
+  const { broken, trace } = await runSchedule(failed.theme, failed.seed, { plan, mischief, traced: true });
   const actions = plan.map(({ at, kind, process, forMs }) => `  ${at} ms: ${kind} ${process} for ${forMs} ms`);
-  return [`seed ${failed.seed}: ${broken?.message ?? failed.broken?.message ?? ""}`, "smallest plan:", ...actions, "trace:", ...trace.slice(-80)].join("\n");
+  return [`schedule ${failed.theme}/${failed.seed}: ${broken?.message ?? failed.broken?.message ?? ""}`, "smallest plan:", ...actions, "trace:", ...trace.slice(-80)].join("\n");
 }

@@ -272,10 +272,13 @@ export class Leadership {
   #sendAppends(to: number, progress: Progress, evenEmpty: boolean): void {
     const log = this.#log;
     let first = evenEmpty;
-    while (!progress.paused && progress.next - progress.match <= MAX_AHEAD_ENTRIES) {
+    while (!progress.paused) {
+      // All that was sent ahead may have been lost: the position alone makes the member say so.
+      const isFull = progress.next - progress.match > MAX_AHEAD_ENTRIES;
+      if (isFull && !first) return;
       const logTerm = log.term(progress.next - 1);
       if (logTerm === null) return this.#sendSnapshot(to, progress);
-      const entries = log.slice(progress.next, log.lastIndex, MAX_APPEND_BYTES);
+      const entries = isFull ? [] : log.slice(progress.next, log.lastIndex, MAX_APPEND_BYTES);
       if (entries.length === 0 && !first) return;
       first = false;
       this.#options.send("append", to, { index: progress.next - 1, logTerm, entries, commit: log.commit });

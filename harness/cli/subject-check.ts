@@ -63,7 +63,7 @@ async function check({ attach, pd }: Flags, io: CliIo): Promise<CheckResult> {
 
 function pdUrls({ byComponent }: Endpoints): readonly string[] {
   const found = Object.entries(byComponent).flatMap(([component, { client }]) =>
-    /^pd/.test(component) && client !== undefined ? [client] : [],
+    component.startsWith("pd") && client !== undefined ? [client] : [],
   );
   if (found.length === 0) throw new HarnessError("not-found", "this cluster has no PD that answers from this host");
   return found;

@@ -37,7 +37,7 @@ export type CheckDeps = Pick<Deps, "clock" | "fetch">;
 const ANSWER_MS = 10_000;
 const METRICS_PATH = "/metrics";
 
-const membersSchema = z.object({ leader: z.object({ name: z.string() }).nullish() });
+const membersSchema = z.object({ members: z.array(z.unknown()), leader: z.object({ name: z.string() }).nullish() });
 const storesSchema = z.object({ stores: z.array(z.object({ store: z.object({ id: z.number() }) })) });
 
 /**
@@ -90,8 +90,10 @@ function recordedMember(recording: Recording, { role }: Member): string {
 }
 
 async function meet(urls: readonly string[], deps: CheckDeps, signal: AbortSignal) {
-  const known = await firstAnswer(urls, "/pd/api/v1/members", deps, signal);
-  const { leader } = membersSchema.parse(parsed(known));
+  const known = membersSchema.safeParse(parsed(await firstAnswer(urls, "/pd/api/v1/members", deps, signal)));
+  if (!known.success)
+    throw new SubjectError(`${urls[0]} is not a PD: it answers /pd/api/v1/members with something else`);
+  const { leader } = known.data;
   if (leader == null) throw new SubjectError("PD has no leader: there is nothing to compare with a healthy one");
   const named = Object.entries(await namePdMembers(urls, deps, signal));
   const members = named.map(([name, url]): Member => ({

@@ -60,11 +60,11 @@ export async function ourAnswer(storage: Storage, query: GeneratedQuery): Promis
   }
 }
 
-/** @returns what differs first, or null. Values may differ by `tolerance` of their size. */
+/** @returns what differs first, or null. Values may differ by `tolerance` of their size, or by `absolute`. */
 export function difference(
   mine: Answer,
   theirs: Answer,
-  { text, tolerance }: { readonly text: string; readonly tolerance: number },
+  { text, tolerance, absolute = 0 }: { readonly text: string; readonly tolerance: number; readonly absolute?: number },
 ): string | null {
   if (mine.error !== undefined || theirs.error !== undefined) {
     if (mine.error?.kind === theirs.error?.kind) return null;
@@ -80,7 +80,8 @@ export function difference(
     for (const [index, [timeMs, value]] of a.entries()) {
       const [realTime, realValue] = b[index] as readonly [number, number];
       if (timeMs !== realTime) return `${key}: a point at ${timeMs}, really ${realTime}`;
-      if (!close(value, realValue, tolerance)) return `${key} at ${timeMs}: ${value}, really ${realValue}`;
+      if (!close(value, realValue, tolerance) && !(Math.abs(value - realValue) <= absolute))
+        return `${key} at ${timeMs}: ${value}, really ${realValue}`;
     }
   }
   return /^(sort|topk|bottomk)/.test(text) ? outOfOrder(mine, theirs) : null;

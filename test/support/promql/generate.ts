@@ -10,8 +10,8 @@ export interface GeneratedQuery {
 }
 
 export interface GeneratorOptions {
-  /** Ends of subqueries fall on instants of their steps, and ranges on samples. */
-  readonly coinciding: boolean;
+  /** How far beside a whole second queries look, where samples and the steps of subqueries are; 0 = at them. */
+  readonly besideMs: number;
 }
 
 /** Whether a result is the same to the last bit whatever the order of additions; what cuts (`==`, `floor`) needs that. */
@@ -68,7 +68,7 @@ export class Generator {
 
   query(): GeneratedQuery {
     const text = this.#chance(0.04) ? this.#broken() : this.#chance(0.06) ? this.#scalar(2) : this.#vector(3).text;
-    const startMs = BASE_MS + this.#random.int(SPAN_MS / 1_000) * 1_000;
+    const startMs = BASE_MS + this.#random.int(SPAN_MS / 1_000) * 1_000 + this.#options.besideMs;
     if (this.#chance(0.5)) return { text, startMs, endMs: startMs, stepMs: 0 };
     const stepMs = this.#pick([1, 7, 15, 30, 60, 173]) * 1_000;
     return { text, startMs, endMs: startMs + this.#random.int(12) * stepMs + this.#random.int(5) * 1_000, stepMs };
@@ -142,7 +142,7 @@ export class Generator {
       const inner = this.#exactVector();
       const range = this.#pick(["5m", "2m", "1m30s", "10m"]);
       const step = this.#pick(["15s", "30s", "1m", "", "7s"]);
-      const text = `(${inner.text})[${range}${this.#options.coinciding ? "" : "500ms"}:${step}]`;
+      const text = `(${inner.text})[${range}:${step}]`;
       return { name: "", text: text + this.#modifiers(), plain: inner.exact };
     }
     const { name, text } = this.#selector(names);
@@ -221,9 +221,8 @@ export class Generator {
     const inner = this.#vector(depth - 1);
     const grouping = this.#grouping(inner.labels);
     const ops = ["sum", "avg", "count", "group", "min", "max", "quantile"];
-    if (inner.exact) ops.push("stddev", "stdvar");
     // Among equals the order of series decides, which is that of a hash after most operations.
-    if (/^[a-z_]+(\{[^}]*\})?$/.test(inner.text)) ops.push("topk", "bottomk", "topk", "bottomk");
+    if (/^[a-z_]+(\{[^}]*\})?$/.test(inner.text)) ops.push("topk", "bottomk", "topk", "bottomk", "stddev", "stdvar");
     if (inner.exact) ops.push("count_values");
     const op = this.#pick(ops);
     const exact =

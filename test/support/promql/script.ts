@@ -12,7 +12,8 @@ export type Command =
       readonly kind: "load";
       readonly stepMs: number;
       readonly series: readonly ScriptSeries[];
-      readonly native: boolean;
+      /** Names of metrics with native histograms, which are left out. */
+      readonly native: readonly string[];
     }
   | Evaluation;
 
@@ -58,7 +59,7 @@ function commandOf(head: string, body: readonly string[], line: number): Command
     return {
       kind: "load",
       stepMs: durationOf(step),
-      native: nhcb !== undefined || body.some((row) => row.includes("{{")),
+      native: body.filter((row) => nhcb !== undefined || row.includes("{{")).map(nameOf),
       // Of two lines for the same series the second counts.
       series: [
         ...new Map(body.filter((row) => !row.includes("{{")).map((row) => [metricOf(row), seriesOf(row)])).values(),
@@ -105,8 +106,18 @@ function numberOf(text: string): number | null {
   return parseFloatText(text.replaceAll("_", ""));
 }
 
+/** A name, labels, or both; before a native histogram, whose braces are doubled, there is a space. */
+const METRIC = /^(?:[^\s{]*\{(?!\{)(?:[^"}]|"(?:[^"\\]|\\.)*")*\}|[^\s{]+)/;
+
 function metricOf(row: string): string {
-  return row.slice(0, row.lastIndexOf("}") + 1) || (row.split(/\s/)[0] ?? "");
+  return row.match(METRIC)?.[0].trim() ?? "";
+}
+
+/** Of a classic histogram that is converted, the name that the native one gets. */
+function nameOf(row: string): string {
+  return metricOf(row)
+    .replace(/\{.*$/, "")
+    .replace(/_(bucket|count|sum)$/, "");
 }
 
 function seriesOf(row: string): ScriptSeries {

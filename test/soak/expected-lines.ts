@@ -25,9 +25,21 @@ export const START = "start";
 export const EXPECTED_LINES: readonly ExpectedLine[] = [
   {
     role: "tikv",
-    text: /"?(connection abort|send to remote failed|broadcasting unreachable)"?/,
+    text: /"?(connection abort|wait connect timeout)/,
     during: ANY,
     why: "a store that is away is known by the raft connection to it",
+  },
+  {
+    role: "tikv",
+    text: /failed to remove space holder on starting/,
+    during: [START],
+    why: "the folder of a new store holds none yet",
+  },
+  {
+    role: "tikv",
+    text: /found long uncommitted proposals/,
+    during: ANY,
+    why: "a leader without a majority",
   },
   {
     role: "tikv",
@@ -46,6 +58,18 @@ export const EXPECTED_LINES: readonly ExpectedLine[] = [
     text: /send heartbeat failed|store heartbeat failed|report split failed/,
     during: ANY,
     why: "the stream to PD's leader ended with that leader",
+  },
+  {
+    role: "tikv",
+    text: /failed to propose confchange.*duplicated peer/,
+    during: [],
+    why: "PD asks again until the region's heartbeat shows the change, as the real one does",
+  },
+  {
+    role: "tikv",
+    text: /failed to remove space holder on starting: No such file/,
+    during: [START],
+    why: "a new store has none yet",
   },
   { role: "tikv", text: /ignore remove leader/, during: ANY, why: "a leader does not remove itself; PD asks again" },
   {

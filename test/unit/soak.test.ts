@@ -40,7 +40,7 @@ describe("lines of a node's log", () => {
 
   test("are expected of what was going on, and soon after", () => {
     expect(
-      judged(line(2_000, text("ERROR", "connection abort")), line(12_000, text("WARN", "send to remote failed"))),
+      judged(line(2_000, text("ERROR", "connection abort")), line(12_000, text("WARN", "wait connect timeout"))),
     ).toEqual([]);
   });
 
@@ -78,13 +78,13 @@ describe("growth", () => {
   });
 
   test("is what one life gains, however differently lives begin", () => {
-    const first = Array.from({ length: 20 }, (_, n) => vital(1, n, 150 + n));
-    const second = Array.from({ length: 20 }, (_, n) => vital(2, 100 + n, 90 + n));
+    const first = Array.from({ length: 30 }, (_, n) => vital(1, n, 150 + n));
+    const second = Array.from({ length: 30 }, (_, n) => vital(2, 100 + n, 90 + n));
     expect(slopeWithinLives([...first, ...second])).toBeCloseTo(1e6 / 1_000, 3);
   });
 
   test("is told of the second half, after a process has settled; nothing is told of too little", () => {
-    const flat = Array.from({ length: 100 }, (_, n) => vital(1, n, n < 40 ? 60 + n : 100));
+    const flat = Array.from({ length: 160 }, (_, n) => vital(1, n, n < 60 ? 40 + n : 100));
     const [row] = summarizeVitals(flat, (wallMs) => wallMs < 50_000);
     expect(row).toMatchObject({ largestMb: 100, answerP50Ms: 10, answerP99Ms: 10 });
     expect(row?.growthMbPerMinute).toBeCloseTo(0, 5);

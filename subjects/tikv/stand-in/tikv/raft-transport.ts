@@ -13,6 +13,8 @@ export interface RaftTransportOptions {
   readonly rules: LinkRules;
   readonly clock: Clock;
   readonly log: NodeLog;
+  /** server.raft-client-max-backoff: between two words about a connection that is not there. */
+  readonly backoffMs: number;
   /** Counts by `type` and `store_id` what could not be delivered. */
   readonly failures: Counter;
   /** A queue to another store had no room. */
@@ -96,6 +98,19 @@ export class RaftTransport implements AsyncDisposable {
       onState: (connected, why) => this.#onState(storeId, address, connected, why),
     });
     for (const bytes of destination.early.splice(0)) destination.link.send(bytes);
+    void this.#complain(storeId, address, destination.link);
+  }
+
+  /** As long as the connection is not there, every now and then. */
+  async #complain(storeId: number, address: string, link: PeerLink): Promise<void> {
+    const { clock, log, backoffMs, onUnreachable } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await clock.sleep(backoffMs, signal).catch(() => {});
+      if (signal.aborted || link.connected) continue;
+      log.warn("raft_client.rs:902", "wait connect timeout", { store_id: storeId, addr: address });
+      onUnreachable(storeId);
+    }
   }
 
   async #resolve(storeId: number): Promise<string | null> {
@@ -122,10 +137,9 @@ export class RaftTransport implements AsyncDisposable {
     if (destination === undefined || this.#stop.signal.aborted) return;
     destination.broken = !connected;
     const fields = { store_id: storeId, addr: address };
-    if (connected) return log.info("raft_client.rs:829", "server: new connection with tikv endpoint", fields);
-    log.error("raft_client.rs:593", "connection abort", fields);
-    log.warn("raft_client.rs:199", "send to remote failed", { ...fields, err: why });
-    log.warn("store.rs:890", "broadcasting unreachable", { ...fields, unreachable_store_id: storeId });
+    if (connected) return log.info("raft_client.rs:913", "connection established", fields);
+    log.error("raft_client.rs:610", "connection aborted", { ...fields, receiver_err: why });
+    log.error("raft_client.rs:952", "connection abort", fields);
     this.#options.failures.inc({ type: "unreachable", store_id: String(storeId) });
     this.#options.onUnreachable(storeId);
   }

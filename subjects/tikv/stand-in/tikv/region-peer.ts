@@ -15,6 +15,7 @@ import type { Random } from "../../../../harness/base/random.ts";
 import { confChange, readPeerChanges, refusedChange, type PeerChanges } from "./change-peers.ts";
 import { decodeCommand, encodeCommand, type Command, type SplitPart, type WriteOp } from "./command.ts";
 import { MembersHeard } from "./members-heard.ts";
+import { logHigherTerm, logRole, logSnapshotApplied, logUncommitted } from "./raft-lines.ts";
 import { fullStores } from "./disk-admission.ts";
 import type { PeerHost, WriteResult } from "./peer-host.ts";
 import { FlowMeter } from "./peer-flow.ts";
@@ -47,6 +48,9 @@ const LEASE_MS = 9_000;
 
 const DONE: WriteResult = { ok: true, cas: [] };
 
+/** raftstore.long-uncommitted-base-threshold */
+const LONG_UNCOMMITTED_MS = 20_000;
+
 /** One replica of one region. Without a region yet (`initialized` false) it waits for its leader's snapshot. */
 export class RegionPeer implements RaftGroup {
   readonly id: number;
@@ -63,6 +67,10 @@ export class RegionPeer implements RaftGroup {
   /** Reads that followers asked for: whom to answer, by our own context. */
   readonly #asking = new Map<number, { readonly from: Peer; readonly context: number }>();
   #state: RegionState | null;
+  #role: RoleState["role"] = "follower";
+  #term = 0;
+  /** Proposals older than this are warned of next. */
+  #uncommittedMs = 0;
   /** When the oldest entry that is committed and not applied was found committed. */
   #committedAt: number | null = null;
   #behind = "";
@@ -80,6 +88,7 @@ export class RegionPeer implements RaftGroup {
     this.id = options.regionId;
     this.peerId = options.peerId;
     this.#host = options.host;
+    this.#term = options.restored.hardState.term;
     this.#state = options.state;
     this.members = new MembersHeard(clock);
     this.flow = new FlowMeter(this.readFlow, options.host.flow);
@@ -99,6 +108,10 @@ export class RegionPeer implements RaftGroup {
     });
   }
 
+  /** As log lines name it. */
+  get replica(): { readonly regionId: number; readonly peerId: number } {
+    return { regionId: this.id, peerId: this.peerId };
+  }
   get initialized(): boolean {
     return this.#state !== null;
   }
@@ -320,19 +333,17 @@ export class RegionPeer implements RaftGroup {
     const started = clock.monotonic();
     this.#state = RegionState.fromBytes(snapshot.data);
     metrics.snapshot("apply", clock.monotonic() - started);
-    this.#host.log.info("apply.rs:1630", "apply snapshot done", { region_id: this.id, peer_id: this.peerId });
+    logSnapshotApplied(this.#host.log, this.replica, clock.monotonic() - started);
     this.#host.onChanged(this, "range");
   }
 
-  onRole({ role, term, leader }: RoleState): void {
-    const fields = { raft_id: this.peerId, region_id: this.id, peer_id: this.peerId, term };
+  onRole(state: RoleState): void {
+    const { role, term, leader } = state;
     const { log, clock } = this.#host;
-    if (role === "leader") log.info("raft.rs:1743", "became leader at term", fields);
-    else if (role === "pre-candidate") {
-      log.info("raft.rs:1570", "starting a new election", fields);
-      log.info("raft.rs:1170", "became pre-candidate at term", fields);
-    } else if (role === "candidate") log.info("raft.rs:1149", "became candidate at term", fields);
-    else log.info("raft.rs:1127", "became follower at term", { ...fields, leader_id: leader });
+    // A follower that merely learns who leads has not become anything.
+    if (role !== this.#role || term !== this.#term) logRole(log, this.replica, state);
+    this.#role = role;
+    this.#term = term;
     if (leader !== 0) this.#leaderlessSinceMs = null;
     else this.#leaderlessSinceMs ??= clock.monotonic();
     if (role !== "leader") this.failWaiting();
@@ -367,9 +378,22 @@ export class RegionPeer implements RaftGroup {
   /** A message of another member. */
   step(from: Peer, message: RaftMessage): void {
     this.members.heard(from);
+    if (message.term > this.#term && message.type !== "pre-vote" && message.type !== "pre-vote-reply")
+      logHigherTerm(this.#host.log, this.replica, message, this.#term);
     this.node.step(message);
     this.noticeCommit();
     if (this.#behind !== "" && message.type === "append-reply") this.noticeFollowers();
+  }
+
+  /** Warns of proposals that no majority takes, less and less often (raftstore.long-uncommitted-base-threshold). */
+  noticeUncommitted(): void {
+    const { clock, log, timeFactor } = this.#host;
+    const since = this.#proposals.oldestSinceMs;
+    const base = LONG_UNCOMMITTED_MS * timeFactor;
+    if (since === null || clock.monotonic() - since < base) this.#uncommittedMs = base;
+    if (since === null || clock.monotonic() - since < this.#uncommittedMs) return;
+    this.#uncommittedMs += base;
+    logUncommitted(log, this.replica, { matches: this.node.members(), nextThresholdMs: this.#uncommittedMs });
   }
 
   /** Entries that the slowest member has not got yet. */

@@ -13,6 +13,7 @@ import type { NodeLog } from "../node-log.ts";
 import type { DiskUsage } from "./disk-usage.ts";
 import { decodePeerMeta, encodePeerMeta, type Tombstone } from "./peer-meta.ts";
 import type { FrameBody, RaftFrame } from "./raft-frame.ts";
+import { logSnapshotSent, logVoteRequests } from "./raft-lines.ts";
 import type { RaftMetrics } from "./raft-metrics.ts";
 import { FlowMeter } from "./peer-flow.ts";
 import type { PeerHost } from "./peer-host.ts";
@@ -43,6 +44,9 @@ export interface StoreOptions {
 }
 
 const MAX_EARLY_VOTES = 64;
+const UNREACHABLE_BACKOFF_MS = 10_000;
+/** raftstore.check-long-uncommitted-interval 10 s */
+const UNCOMMITTED_TICKS = 10;
 /** raftstore.raft-log-gc-tick-interval 3 s: how often a leader looks how far its followers are. */
 const LOG_LAG_TICKS = 3;
 
@@ -57,6 +61,7 @@ export class Store implements PeerHost {
   readonly #options: StoreOptions;
   readonly #runner: RaftRunner;
   readonly #peers = new Map<number, RegionPeer>();
+  readonly #unreachableAt = new Map<number, number>();
   readonly #diskUsages = new Map<number, DiskUsage>();
   #ticks = 0;
   readonly #tombstones = new Map<number, Tombstone>();
@@ -121,6 +126,7 @@ export class Store implements PeerHost {
       peer.askAgain();
       driveMerge(peer, this);
       if (peer.isLeader && this.#ticks % LOG_LAG_TICKS === 0) this.metrics.logLag(peer.logLag());
+      if (peer.isLeader && this.#ticks % UNCOMMITTED_TICKS === 0) peer.noticeUncommitted();
       this.#runner.wake(peer.id);
     }
     this.metrics.tick(this.clock.monotonic() - started);
@@ -137,6 +143,15 @@ export class Store implements PeerHost {
   }
 
   unreachable(storeId: number): void {
+    const now = this.clock.monotonic();
+    const last = this.#unreachableAt.get(storeId);
+    // raftstore.unreachable-backoff
+    if (last !== undefined && now - last < UNREACHABLE_BACKOFF_MS * this.timeFactor) return;
+    this.#unreachableAt.set(storeId, now);
+    this.log.info("store.rs:2893", "broadcasting unreachable", {
+      store_id: this.storeId,
+      unreachable_store_id: storeId,
+    });
     for (const peer of this.#peers.values()) {
       const there = peer.region && peerOn(peer.region, storeId);
       if (there) peer.node.reportUnreachable(there.id);
@@ -247,9 +262,12 @@ export class Store implements PeerHost {
   // ---------------------------------------------------------------------------------------------- PeerHost
 
   send(peer: RegionPeer, messages: readonly RaftMessage[]): void {
+    logVoteRequests(this.log, peer.replica, messages);
     for (const message of messages) {
       const to = peer.peer(message.to);
-      if (to !== undefined) this.metrics.sent(message.type, this.#sendTo(peer, to, { kind: "raft", message }));
+      if (to === undefined) continue;
+      if (message.type === "snapshot") logSnapshotSent(this.log, peer.replica, message);
+      this.metrics.sent(message.type, this.#sendTo(peer, to, { kind: "raft", message }));
     }
   }
 

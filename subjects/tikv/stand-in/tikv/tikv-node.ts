@@ -260,6 +260,7 @@ async function assemble(
     rules,
     clock,
     log,
+    backoffMs: config.duration("server.raft-client-max-backoff") * timeFactor,
     failures: metrics.linkFailures,
     full: metrics.channelFull,
     resolve: async (storeId, signal) => {

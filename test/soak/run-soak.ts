@@ -79,11 +79,9 @@ const READ_BACK_MS = 60_000;
 const CLIENT_WINDOW_MS = 1_000;
 
 /** Memory may grow by this much a minute in the second half, besides what the pairs written meanwhile take. */
-const GROWTH_MB_PER_MINUTE = 1;
+const GROWTH_MB_PER_MINUTE = 3;
 /** What one pair costs a store at most: the pair, its place in the index, its entry in the log. */
 const BYTES_PER_WRITE = 1_024;
-/** Half a run this short is mostly start-up. */
-const GROWTH_FROM_MS = 240_000;
 const MORE_FILES = 24;
 /** The event loop of a node is late by this only when something blocks it. */
 const LATE_MS = 2_000;
@@ -269,7 +267,7 @@ class Soak {
     const logs = await this.#judgeLogs(own);
     const isCalm = (at: EpochMs): boolean => !this.#harms.some(({ fromMs, untilMs }) => at >= fromMs && at <= untilMs);
     const vitals = summarizeVitals(this.#vitals, isCalm);
-    this.#judgeVitals(vitals, tookMs);
+    this.#judgeVitals(vitals);
     const recovered = this.#rounds.flatMap(({ recoveredMs }) => (recoveredMs === null ? [] : [recoveredMs]));
     const ok = this.#history.filter(({ outcome }) => outcome === "ok").length;
     return {
@@ -302,12 +300,12 @@ class Soak {
     return { logLines, unexpectedLines: found };
   }
 
-  #judgeVitals(vitals: readonly NodeVitals[], tookMs: number): void {
+  #judgeVitals(vitals: readonly NodeVitals[]): void {
     const writesPerMinute = (this.#parts.options.ratePerSecond * 60) / 2;
     const mayGrow = GROWTH_MB_PER_MINUTE + (writesPerMinute * BYTES_PER_WRITE) / 1e6;
     for (const node of vitals) {
       const { component, growthMbPerMinute, openFilesFirstHalf, openFilesSecondHalf, answerP99Ms } = node;
-      if (tookMs >= GROWTH_FROM_MS && (growthMbPerMinute ?? 0) > mayGrow)
+      if ((growthMbPerMinute ?? 0) > mayGrow)
         this.#problems.push(
           `${component} grows by ${growthMbPerMinute?.toFixed(1)} MB a minute; ${mayGrow.toFixed(1)} are allowed`,
         );

@@ -64,8 +64,9 @@ export interface NodeVitals {
 }
 
 /** A young process grows: its code is compiled, its pages are touched. */
-const SETTLED_AFTER_MS = 20_000;
-const ENOUGH_SAMPLES = 8;
+const SETTLED_AFTER_MS = 60_000;
+/** As many seconds of one or several settled lives, or nothing is said. */
+const ENOUGH_SAMPLES = 40;
 
 /** One row a node. `isCalm` tells whether nobody was being harmed at that time. */
 export function summarizeVitals(vitals: readonly Vital[], isCalm: (wallMs: EpochMs) => boolean): readonly NodeVitals[] {

@@ -134,7 +134,7 @@ describe("a checksum", () => {
 
 describe("where a region is cut", () => {
   const numbered = (count: number) => Array.from({ length: count }, (_, at) => `k${100 + at}`);
-  const limits = { maxBytes: 150, splitBytes: 100, maxKeys: 1_000, splitKeys: 1_000, batch: 10 };
+  const limits = { maxBytes: 150, splitBytes: 100, maxKeys: 1_500, splitKeys: 1_000, batch: 10 };
 
   it("in half by bytes; what holds one key stays whole", () => {
     expect(halfKey(filled(numbered(10)))).toBe("k105");

@@ -99,7 +99,10 @@ export function refusedChange(region: Region, changes: PeerChanges, leaderId: nu
   if (changes.length > 1 && !touchesVoters)
     return "invalid conf change request, multiple changes that only effect learner";
   const after = changePeers(region, changes);
-  return "refused" in after ? after.refused : null;
+  if ("refused" in after) return after.refused;
+  return after.region.peers.some(({ role }) => role === "voter" || role === "incoming-voter")
+    ? null
+    : "removed all voters";
 }
 
 /** What the log holds: Raft's steps, and in the context what the region needs to know. */

@@ -351,10 +351,30 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise:
       "the embedded cluster and Prometheus answer as the real ones were recorded; what is not evaluated is refused by name",
     shownBy: {
-      "contract/pd-recordings.test.ts": ["GET %s"],
+      "contract/pd-states.test.ts": [
+        "%s",
+        "every listed difference still occurs, and fewer than 5 % of the answers and of their keys differ",
+      ],
+      "contract/pd-mutations.test.ts": [
+        "step %i: %s",
+        "every listed difference still occurs, and fewer than 5 % of the answers and of their keys differ",
+      ],
+      "contract/pd-timelines.test.ts": ["what is seen from each member, in order", "when it is seen"],
       "integration/promql-differential.test.ts": ["the queries find something, so that agreement means something"],
       "unit/promql.test.ts": ["refuses what has no answer"],
       "contract/prometheus-program.test.ts": ["scrapes, rates, notices a target that hangs, and forgets its series"],
+    },
+  },
+  {
+    promise: "`lab subject check` holds any PD to the recordings, reads only, and says each difference as a bug report",
+    shownBy: {
+      "unit/subject-check.test.ts": ["every kind of planted difference is found, where it is"],
+      "contract/subject-check.test.ts": [
+        "a PD that answers as recorded has nothing to report",
+        "planted differences are reported one by one, ready to hand on",
+        "nothing is asked but GETs, and one question which member answers",
+      ],
+      "e2e/subject-check.test.ts": ["the embedded cluster passes, by its own command"],
     },
   },
   // ---- monitor

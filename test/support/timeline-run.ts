@@ -15,13 +15,15 @@ const WHATS = Object.keys(PATHS) as What[];
 
 /**
  * Does to a cluster what was done to the recorded one, at the same times, and polls it as that one was polled: every
- * path of every member each half second, five seconds of patience, changes only.
+ * path of every member each half second, five seconds of patience, changes only. `align` is awaited just before the
+ * first deed.
  */
 export async function runTimeline(
   recorded: Timeline,
   cluster: TestCluster,
   ourName: (recorded: string) => string,
   signal: AbortSignal,
+  align?: () => Promise<void>,
 ): Promise<TimelineEvent[]> {
   const deeds = recorded.events.filter((event) => event.did !== undefined);
   const events: TimelineEvent[] = [];
@@ -33,6 +35,7 @@ export async function runTimeline(
     WHATS.map((what) => poll(url, what, both, (value) => events.push({ sinceFaultMs: since(), member, what, value }))),
   );
   await settle(1_500, signal);
+  await align?.();
   clock.faultAt = performance.now();
   for (const { sinceFaultMs, did } of deeds) {
     await settle(clock.faultAt + (sinceFaultMs ?? 0) - performance.now(), signal);
@@ -41,7 +44,7 @@ export async function runTimeline(
     await carryOut(deed, cluster, signal);
   }
   const last = Math.max(...recorded.events.map((event) => event.sinceFaultMs ?? 0));
-  await settle(clock.faultAt + last + 6_000 - performance.now(), signal);
+  await settle(clock.faultAt + last + 12_000 - performance.now(), signal);
   stop.abort();
   await Promise.all(loops);
   return events;

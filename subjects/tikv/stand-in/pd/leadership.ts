@@ -18,7 +18,7 @@ const EXPIRY_EVERY_MS = 500;
 /** A member with a past takes this long from joining the log to serving: regions are loaded, services started. */
 const STARTING_MS = 500;
 /** A leader that lost the log while it was suspended still answers what was waiting for it (seen: up to 1 s). */
-const STALE_MS = 500;
+const STALE_MS = 1_000;
 /** A member that hears of no leader forgets the last one after this. */
 const REMEMBER_MS = 60_000;
 

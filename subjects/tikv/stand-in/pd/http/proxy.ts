@@ -8,7 +8,7 @@ const WAIT_FOR_LEADER_MS = 3_000;
 const LOOK_EVERY_MS = 50;
 const PROXY_TIMEOUT_MS = 10_000;
 /** How long connections that were open to a leader that is off the network keep their callers waiting. */
-const OPEN_HANG_MS = 5_000;
+const OPEN_HANG_MS = 4_500;
 /**
  * A leader that is gone is looked up by name for every request, and one in some 27 of these look-ups takes 5 s
  * (recorded: 4 of 110, `pd-leader-killed-1s` and `pd-quorum-lost-20s`).

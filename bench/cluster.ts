@@ -12,7 +12,7 @@ export type BenchCluster = Awaited<ReturnType<typeof deployEmbedded>>;
 export async function inCluster<T>(
   root: string,
   id: string,
-  deps: Deps,
+  deps: Deps & { readonly timeFactor?: number },
   work: (cluster: BenchCluster, stateDir: string) => Promise<T>,
 ): Promise<T> {
   const holder = { pid: process.pid, what: "the bench", since: isoTime(deps.clock.now()) };
@@ -23,7 +23,7 @@ export async function inCluster<T>(
     stateDir: owned.paths.dir,
     project: `tikv-${id}`,
     network: `tikv-${id}`,
-    timeFactor: 1,
+    timeFactor: deps.timeFactor ?? 1,
   };
   await using cluster = await deployEmbedded(options, deps, new AbortController().signal);
   return await work(cluster, owned.paths.dir);

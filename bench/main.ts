@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, (deps: Deps) => Promise<readonly Measure[
   detection: async (deps) => await killToTicket(deps),
   puts: async (deps) => await (await import("./puts.ts")).benchPuts(deps),
   start: async (deps) => await (await import("./start.ts")).benchStart(deps),
+  promql: async (deps) => await (await import("./promql.ts")).benchPromql(deps),
   memory: async (deps) => await (await import("./memory.ts")).benchMemory(deps),
 };
 const DETECTION_ROUNDS = 10;

@@ -184,6 +184,7 @@ function node(
       df: [program("subjects/common/programs/df-main.ts")],
       ls: [program("subjects/common/programs/ls-main.ts")],
       ...(own.role === "pd" ? { "pd-ctl": [program("subjects/tikv/stand-in/ctl/pd-ctl-main.ts")] } : {}),
+      ...(own.role === "tikv" ? { "tikv-ctl": [program("subjects/tikv/stand-in/ctl/tikv-ctl-main.ts")] } : {}),
     },
   };
 }
@@ -193,7 +194,17 @@ function typedAddresses(ports: PortMap, component: string): Record<string, strin
   const members = PD.map((name) => [`${name}:2379`, addressIn(ports, name, "client")] as const);
   const own = members.find(([name]) => name.startsWith(`${component}:`))?.[1];
   const loopback = own === undefined ? [] : ["127.0.0.1:2379", "localhost:2379"].map((name) => [name, own] as const);
-  return Object.fromEntries([...members, ...loopback]);
+  return Object.fromEntries([...members, ...loopback, ...typedStores(ports, component)]);
+}
+
+/** tikv-ctl is told where a store's clients go, and asks its status port. */
+function typedStores(ports: PortMap, component: string): (readonly [typed: string, address: string])[] {
+  return TIKV.flatMap((name) => {
+    const status = addressIn(ports, name, "status");
+    const names = [`${name}:20180`, addressIn(ports, name, "client")];
+    const own = name === component ? ["127.0.0.1:20180", "localhost:20180"] : [];
+    return [...names, ...own].map((typed) => [typed, status] as const);
+  });
 }
 
 function pdArgv({ ports }: EmbeddedLayout, name: string): string[] {

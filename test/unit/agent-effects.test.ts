@@ -100,6 +100,7 @@ describe("programs in a container", () => {
     ["/pd-ctl config show all", "read"],
     ["/pd-ctl hot write", "read"],
     ["/tikv-ctl --host tikv0:20160 metrics", "read"],
+    ["/tikv-ctl --host tikv0:20160 raft region -r 2", "read"],
     // Everything else, shells above all.
     ["sh -c id", "destructive"],
     ["bash", "destructive"],
@@ -122,6 +123,7 @@ describe("programs in a container", () => {
     ["/pd-ctl member leader resign", "destructive"],
     ["/pd-ctl config set max-replicas 1", "destructive"],
     ["/pd-ctl", "destructive"],
+    ["/tikv-ctl --host tikv0:20160 raft log -r 2", "destructive"],
     ["/tikv-ctl --data-dir /data unsafe-recover remove-fail-stores -s 4 metrics", "destructive"],
   ])("%s: %s", (line, effect) => {
     expect(execEffect(line.split(" "))).toBe(effect);

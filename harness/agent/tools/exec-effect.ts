@@ -27,7 +27,8 @@ const pdCtl: Rule = (args) => {
 };
 
 const tikvCtl: Rule = (args) => {
-  const [command = ""] = words(args, ["--host", "--pd", "--data-dir", "--config", "--log-level"]);
+  const [command = "", part] = words(args, ["--host", "--pd", "--data-dir", "--config", "--log-level", "-r"]);
+  if (command === "raft") return part === "region";
   return ["size", "metrics", "region-properties", "store", "cluster"].includes(command);
 };
 

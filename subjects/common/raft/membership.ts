@@ -12,14 +12,24 @@ export class Membership {
   readonly voterIds: readonly number[];
   readonly #voters: ReadonlySet<number>;
   readonly #outgoing: ReadonlySet<number>;
+  readonly #gone: ReadonlySet<number>;
 
-  constructor(state: ConfState) {
+  constructor(state: ConfState, gone: ReadonlySet<number> = new Set()) {
     const { voters, votersOutgoing, learners, learnersNext } = state;
     this.state = state;
+    this.#gone = gone;
     this.#voters = new Set(voters);
     this.#outgoing = new Set(votersOutgoing);
     this.voterIds = [...new Set([...voters, ...votersOutgoing])];
     this.ids = [...new Set([...this.voterIds, ...learners, ...learnersNext])];
+  }
+
+  /**
+   * The same members, but majorities are counted without these. Only for what has lost its majority for good: what
+   * they alone knew is lost (tikv/tikv:components/raftstore/src/store/fsm/peer.rs, `on_enter_force_leader`).
+   */
+  without(gone: ReadonlySet<number>): Membership {
+    return new Membership(this.state, gone);
   }
 
   get isJoint(): boolean {
@@ -42,8 +52,12 @@ export class Membership {
 
   /** The highest value that a majority (while joint: both majorities) has reached. */
   quorumValue(valueOf: (voter: number) => number): number {
-    const incoming = majorityValue(this.state.voters, valueOf);
-    return this.isJoint ? Math.min(incoming, majorityValue(this.state.votersOutgoing, valueOf)) : incoming;
+    const incoming = majorityValue(this.#there(this.state.voters), valueOf);
+    return this.isJoint ? Math.min(incoming, majorityValue(this.#there(this.state.votersOutgoing), valueOf)) : incoming;
+  }
+
+  #there(voters: readonly number[]): readonly number[] {
+    return this.#gone.size === 0 ? voters : voters.filter((id) => !this.#gone.has(id));
   }
 
   hasQuorum(test: (voter: number) => boolean): boolean {
@@ -70,25 +84,31 @@ export class Membership {
       else if (type === "add-learner") (outgoing.has(id) ? parts.next : parts.learners).add(id);
     }
     if (parts.voters.size === 0) throw new RangeError("a change must not remove all voters");
-    return new Membership({
-      voters: [...parts.voters],
-      learners: [...parts.learners],
-      votersOutgoing: [...outgoing],
-      learnersNext: [...parts.next],
-      autoLeave: joint && change.transition !== "explicit",
-    });
+    return new Membership(
+      {
+        voters: [...parts.voters],
+        learners: [...parts.learners],
+        votersOutgoing: [...outgoing],
+        learnersNext: [...parts.next],
+        autoLeave: joint && change.transition !== "explicit",
+      },
+      this.#gone,
+    );
   }
 
   #left(): Membership {
     if (!this.isJoint) throw new RangeError("there is no joint configuration to leave");
     const { voters, learners, learnersNext } = this.state;
-    return new Membership({
-      voters,
-      learners: [...learners, ...learnersNext],
-      votersOutgoing: [],
-      learnersNext: [],
-      autoLeave: false,
-    });
+    return new Membership(
+      {
+        voters,
+        learners: [...learners, ...learnersNext],
+        votersOutgoing: [],
+        learnersNext: [],
+        autoLeave: false,
+      },
+      this.#gone,
+    );
   }
 }
 

@@ -202,6 +202,16 @@ export class RaftNode {
     return this.conf;
   }
 
+  /**
+   * From now on majorities are counted without these members, until it is called with none or the process ends; a
+   * member that leads nobody stands for election. Only for groups that have lost their majority for good.
+   */
+  countWithout(gone: ReadonlySet<number>): void {
+    this.#membership = this.#membership.without(gone);
+    this.#leadership?.follow(this.#membership);
+    if (gone.size > 0) this.campaign();
+  }
+
   /** A read may be answered at the index that a later `readStates` names for `context`. @returns false if not leader. */
   readIndex(context: number): boolean {
     this.#leadership?.read(context);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { RegionPeer } from "../../../subjects/tikv/stand-in/tikv/region-peer.ts";
 import { refusedMerge } from "../../../subjects/tikv/stand-in/tikv/region-merge.ts";
+import type { RecoveryPlanMessage } from "../../../subjects/tikv/stand-in/tikv/pd-messages.ts";
+import { toPeerMessage, toRegionMessage } from "../../../subjects/tikv/stand-in/tikv/region.ts";
+import { StoreRecovery } from "../../../subjects/tikv/stand-in/tikv/store-recovery.ts";
 import { StoreCluster } from "../../support/store-cluster.ts";
 
 const STORES = [1, 2, 3];
@@ -197,5 +200,50 @@ describe("reads", () => {
     expect(answered.at(-1)).toBe(false);
     await cluster.tick(15);
     expect(await write).toMatchObject({ ok: false, error: { stale_command: {} } });
+  });
+});
+
+describe("recovery of what lost its majority for good", () => {
+  it("leads by force, demotes who is gone, and then writes again; until then it refuses", async () => {
+    const cluster = new StoreCluster(STORES);
+    await cluster.begin(STORES);
+    await cluster.lead(1, 1);
+    await done(cluster, put(cluster.leader(1), "k", "kept"));
+    for (const id of [1, 2]) await cluster.stop(id);
+    await cluster.tick(25);
+    const survivor = cluster.peer(3, 1);
+    if (survivor?.region == null) throw new Error("no survivor");
+    let reports = 0;
+    const { clock } = cluster;
+    const store = cluster.store(3);
+    const recovery = new StoreRecovery({ store, clock, log: store.log, timeFactor: 1, onReport: () => reports++ });
+    const carryOut = async (plan: Partial<RecoveryPlanMessage>) => {
+      const step = String(reports + 1);
+      const whole = { creates: [], tombstones: [], demotes: [], force_leader: null, ...plan, step };
+      void recovery.carryOut(whole, new AbortController().signal);
+      await cluster.until(() => String(reports) === step);
+      return recovery.takeReport() as { readonly step: string; readonly peer_reports: readonly object[] };
+    };
+
+    expect(await carryOut({})).toMatchObject({ step: "1", peer_reports: [{ is_force_leader: false }] });
+    const forced = { failed_stores: ["1", "2"], enter_force_leaders: ["1"] };
+    expect(await carryOut({ force_leader: forced })).toMatchObject({ peer_reports: [{ is_force_leader: true }] });
+    expect(await put(survivor, "k", "early")).toMatchObject({ ok: false, error: { RecoveryInProgress: {} } });
+    expect(await survivor.readBarrier()).toMatchObject({ RecoveryInProgress: { region_id: "1" } });
+    const gone = survivor.region.peers.filter(({ storeId }) => storeId !== 3).map(toPeerMessage);
+    await carryOut({ demotes: [{ region_id: "1", failed_voters: gone }] });
+    expect(survivor.region.peers.map(({ storeId, role }) => [storeId, role])).toEqual([
+      [1, "learner"],
+      [2, "learner"],
+      [3, "voter"],
+    ]);
+    const lost = { ...survivor.region, id: 9, peers: [{ id: 901, storeId: 3, role: "voter" as const }] };
+    await carryOut({ creates: [toRegionMessage({ ...lost, startKey: "zz" })] });
+    expect(await carryOut({})).toMatchObject({
+      peer_reports: [{ is_force_leader: false }, { is_force_leader: false }],
+    });
+    expect(await done(cluster, put(survivor, "l"))).toMatchObject({ ok: true });
+    expect(valueOf(survivor, "k")).toBe("kept");
+    expect(recovery.takeReport()).toBeNull();
   });
 });

@@ -35,8 +35,21 @@ export interface StoreHeartbeatReply {
   /** `metapb.NodeState` of this store. */
   readonly state: number;
   readonly cluster_version: string;
+  readonly recovery_plan: RecoveryPlanMessage | null;
   /** PD wants requests to be held, or let through again (`pdpb.ControlGrpcEvent`). */
   readonly control_grpc: { readonly ctrl_event: number } | null;
+}
+
+/** `pdpb.RecoveryPlan`: what this store is to do for regions that lost their majority for good. */
+export interface RecoveryPlanMessage {
+  readonly creates: readonly RegionMessage[];
+  readonly tombstones: readonly string[];
+  readonly demotes: readonly { readonly region_id: string; readonly failed_voters: readonly PeerMessage[] }[];
+  readonly force_leader: {
+    readonly failed_stores: readonly string[];
+    readonly enter_force_leaders: readonly string[];
+  } | null;
+  readonly step: string;
 }
 
 export interface ChangePeerMessage {
@@ -52,7 +65,7 @@ export interface PdCalls {
   PutStore: { request: { store: StoreMessage }; reply: object };
   GetStore: { request: { store_id: string }; reply: { readonly store: StoreMessage | null } };
   GetRegionByID: { request: { region_id: string }; reply: { readonly region: RegionMessage | null } };
-  StoreHeartbeat: { request: { stats: object }; reply: StoreHeartbeatReply };
+  StoreHeartbeat: { request: { stats: object; store_report: object | null }; reply: StoreHeartbeatReply };
   AskBatchSplit: {
     request: { region: RegionMessage; split_count: number; reason: number };
     reply: { readonly ids: readonly { readonly new_region_id: string; readonly new_peer_ids: readonly string[] }[] };

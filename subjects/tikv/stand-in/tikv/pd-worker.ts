@@ -5,10 +5,12 @@ import { RegionHeartbeats, type RegionHeartbeatsOptions } from "./region-heartbe
 import { RegionSplitter } from "./region-splitter.ts";
 import type { RegionPeer } from "./region-peer.ts";
 import { toRegionMessage, type Region } from "./region.ts";
+import { StoreRecovery } from "./store-recovery.ts";
 import { StalePeers } from "./stale-peers.ts";
 import { StoreHeartbeats, type StoreHeartbeatsOptions } from "./store-heartbeats.ts";
 
-export interface PdWorkerOptions extends StoreHeartbeatsOptions, Omit<RegionHeartbeatsOptions, "onReply"> {
+export interface PdWorkerOptions
+  extends Omit<StoreHeartbeatsOptions, "report">, Omit<RegionHeartbeatsOptions, "onReply"> {
   readonly random: Random;
 }
 
@@ -30,7 +32,15 @@ export class PdWorker implements AsyncDisposable {
     const { signal } = this.#stop;
     const splitter = new RegionSplitter(options);
     const orders = new PdOrders({ ...options, splitter });
-    this.#stores = new StoreHeartbeats(options);
+    const recovery = new StoreRecovery({ ...options, onReport: () => this.#stores.wake() });
+    this.#stores = new StoreHeartbeats({
+      ...options,
+      report: () => recovery.takeReport(),
+      onReply: (reply) => {
+        options.onReply(reply);
+        if (reply.recovery_plan !== null) void recovery.carryOut(reply.recovery_plan, signal);
+      },
+    });
     this.#regions = new RegionHeartbeats({ ...options, onReply: (reply) => orders.obey(reply) });
     session.onLeader(() => {
       this.#regions.reconnect();

@@ -29,6 +29,7 @@ import {
   proposalInMergingMode,
   raftstoreIsBusy,
   readIndexNotReady,
+  recoveryInProgress,
   regionNotFound,
   staleCommand,
   type RegionError,
@@ -74,6 +75,7 @@ export class RegionPeer implements RaftGroup {
   /** When the oldest entry that is committed and not applied was found committed. */
   #committedAt: number | null = null;
   #behind = "";
+  #isForced = false;
   #leaderlessSinceMs: number | null;
 
   constructor(options: {
@@ -140,6 +142,11 @@ export class RegionPeer implements RaftGroup {
     return this.#proposals.oldestSinceMs;
   }
 
+  /** It leads, or tries to, without a majority of its voters: PD is recovering the region. */
+  get isForced(): boolean {
+    return this.#isForced;
+  }
+
   peer(id: number): Peer | undefined {
     return this.region?.peers.find((peer) => peer.id === id) ?? this.members.peer(id);
   }
@@ -175,6 +182,7 @@ export class RegionPeer implements RaftGroup {
    */
   readBarrier(): Promise<RegionError | null> {
     if (this.#state?.mergingInto) return Promise.resolve(this.#frozen());
+    if (this.#isForced) return Promise.resolve(recoveryInProgress(this.id));
     const leader = this.leaderPeer;
     if (leader === undefined) return Promise.resolve(this.notLeader());
     const { context, done } = this.#reads.add();
@@ -221,10 +229,28 @@ export class RegionPeer implements RaftGroup {
     return accepted === null ? "there is a pending conf change" : null;
   }
 
+  /** Leads without what was on these stores; nothing is read or written meanwhile. */
+  leadByForce(failedStores: ReadonlySet<number>): void {
+    const gone = this.region?.peers.filter(({ storeId }) => failedStores.has(storeId)) ?? [];
+    this.#host.log.info("peer.rs:1620", "enter force leader state", { region_id: this.id, peer_id: this.peerId });
+    this.#isForced = true;
+    this.node.countWithout(new Set(gone.map(({ id }) => id)));
+    this.#host.wake(this.id);
+  }
+
+  /** Majorities count again as they are. */
+  endForce(): void {
+    if (!this.#isForced) return;
+    this.#host.log.info("peer.rs:1900", "exit force leader state", { region_id: this.id, peer_id: this.peerId });
+    this.#isForced = false;
+    this.node.countWithout(new Set());
+    this.#host.wake(this.id);
+  }
+
   /** After the change a majority still has what the log no longer holds (raftstore's `check_conf_change`). */
   #staysHealthy(change: ConfChange): boolean {
     const { conf } = this.node;
-    if (change.steps.length === 0 || conf.voters.length === 1) return true;
+    if (change.steps.length === 0 || conf.voters.length === 1 || this.#isForced) return true;
     const healthy = new Set(this.node.members().flatMap(({ id, behindLog }) => (behindLog ? [] : [id])));
     return new Membership(conf).changed(change).hasQuorum((id) => healthy.has(id));
   }
@@ -251,6 +277,7 @@ export class RegionPeer implements RaftGroup {
 
   #refusal(command: Command, allowedOnAlmostFull: boolean): RegionError | null {
     if (!this.isLeader) return this.notLeader();
+    if (this.#isForced) return recoveryInProgress(this.id);
     if (this.#state?.mergingInto && command.kind !== "rollback-merge") return proposalInMergingMode(this.id);
     if (command.kind === "split" && this.#state !== null && isJoint(this.#state.region))
       return { message: `region ${this.id} is in joint state, can't split` };

@@ -18,6 +18,8 @@ export interface StoreHeartbeatsOptions {
   readonly hasPast: boolean;
   /** What of `pdpb.StoreStats` others than the replicas know. */
   stats(): Readonly<Record<string, unknown>>;
+  /** `pdpb.StoreReport` when PD has asked for one and it is ready. */
+  report(): object | null;
   /** What PD answered, e.g. what it wants of this store. */
   onReply(reply: StoreHeartbeatReply): void;
 }
@@ -69,10 +71,11 @@ export class StoreHeartbeats {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { session, clock, log, onReply } = this.#options;
+    const { session, clock, log, report, onReply } = this.#options;
     const now = Math.floor(clock.now() / 1000);
     try {
-      const reply = await session.call("StoreHeartbeat", { stats: this.#stats(now) }, signal);
+      const request = { stats: this.#stats(now), store_report: report() };
+      const reply = await session.call("StoreHeartbeat", request, signal);
       this.#intervalStart = now;
       onReply(reply);
     } catch (error) {

@@ -106,6 +106,11 @@ export class Store implements PeerHost {
     await this.#create(new RegionState(region), true);
   }
 
+  /** A region that PD makes anew where one is lost; it elects itself at once. */
+  async createLost(region: Region): Promise<void> {
+    await this.#create(new RegionState(region), true);
+  }
+
   /** Takes back what `createFirst` made, because another store was first. */
   async forget(regionId: number): Promise<void> {
     this.#drop(regionId);

@@ -1,5 +1,10 @@
-import type { RaftMessage, RaftNode, RaftStorage } from "../../../subjects/common/raft/index.ts";
-import { Membership } from "../../../subjects/common/raft/index.ts";
+import {
+  encodeMessage,
+  Membership,
+  type RaftMessage,
+  type RaftNode,
+  type RaftStorage,
+} from "../../../subjects/common/raft/index.ts";
 import type { CheckName } from "./sim-judge.ts";
 import type { Mischief } from "./sim-mischief.ts";
 import type { Theme } from "./sim-plan.ts";
@@ -9,7 +14,7 @@ export interface PlantedBug {
   /** Made anew for each schedule: some keep notes. */
   plant(): Mischief;
   /** Schedules in which it shows. */
-  readonly theme: Theme;
+  readonly theme: Theme | "return";
   /** Which checks may be the first to see it. */
   readonly caughtBy: readonly CheckName[];
 }
@@ -189,10 +194,18 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     }),
     caughtBy: ["linearizability"],
   },
-  "split-forgets-a-vote": {
-    theme: "splits",
-    plant: () => ({ before: () => undefined }),
-    caughtBy: ["election safety", "log matching"],
+  "skip-pre-vote": {
+    theme: "return",
+    plant: () => ({
+      // Whoever asks is told by itself that all would vote for it.
+      outgoing: (sent, process, group) => {
+        if (sent.type !== "pre-vote") return [sent];
+        const { to: from, from: to, term } = sent;
+        process.later(0, () => process.receive(group, encodeMessage(message("pre-vote-reply", { from, to, term }))));
+        return [];
+      },
+    }),
+    caughtBy: ["undisturbed leader"],
   },
 };
 

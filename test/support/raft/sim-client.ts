@@ -3,7 +3,7 @@ import { KEYS, type SimCluster } from "./sim-cluster.ts";
 import type { RegisterInput } from "./linearizable.ts";
 import type { SimProcess } from "./sim-process.ts";
 
-const TIMEOUT_MS = 700;
+const TIMEOUT_MS = 200;
 
 /** One operation after another on random keys, at whoever seems to lead; all of it goes into the history. */
 export class SimClient {

@@ -1,7 +1,6 @@
 import type {
   ConfChange,
   GroupImage,
-  HardState,
   RaftMessage,
   RaftNode,
   RaftStorage,
@@ -25,7 +24,5 @@ export interface Mischief {
   /** True = the write counts as done although it is only in the log here. */
   acknowledgesEarly?: boolean;
   monotonic?(real: () => number, process: SimProcess): () => number;
-  /** What a split keeps of a member that was there before it. */
-  before?(state: HardState | undefined): HardState | undefined;
   transfer?(process: SimProcess, group: number, node: RaftNode, to: number): void;
 }

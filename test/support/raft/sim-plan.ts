@@ -21,6 +21,7 @@ const KINDS = [
   "campaign",
   "duel",
   "usurp",
+  "freeze",
 ] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -53,38 +54,47 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   campaign: 2,
   duel: 2,
   usurp: 1,
+  freeze: 1,
 };
 
-/** What a schedule is mostly about, so that rare combinations have schedules of their own. */
-export const THEMES = {
-  mixed: [],
-  elections: ["duel", "duel", "kill", "campaign"],
-  leases: ["transfer", "stop", "usurp", "usurp"],
-  membership: ["change", "change", "leave", "partition"],
-  disks: ["power", "power-all", "disk-error", "kill"],
-  network: ["bad-network", "partition", "one-way"],
-  splits: ["split", "stop", "partition", "duel"],
-  snapshots: ["bad-network", "partition", "stop", "kill"],
-  leaders: ["transfer", "kill", "partition", "power"],
-} as const satisfies Record<string, readonly Kind[]>;
+interface ThemeShape {
+  /** Three of four actions are of these kinds. */
+  readonly kinds: readonly Kind[];
+  /** No more actions than that; unset = it varies. */
+  readonly most?: number;
+  /** One after another over the whole schedule: what needs a while for itself. */
+  readonly spread?: boolean;
+}
 
-export type Theme = keyof typeof THEMES;
+export type Theme =
+  "mixed" | "elections" | "leases" | "membership" | "disks" | "network" | "splits" | "snapshots" | "leaders";
+
+/** What a schedule is mostly about, so that rare combinations have schedules of their own. */
+export const THEMES: Readonly<Record<Theme, ThemeShape>> = {
+  mixed: { kinds: [] },
+  elections: { kinds: ["duel"], most: 14, spread: true },
+  leases: { kinds: ["transfer", "freeze", "usurp"], most: 4, spread: true },
+  membership: { kinds: ["change", "change", "leave", "partition"] },
+  disks: { kinds: ["power", "power-all", "disk-error", "kill"] },
+  network: { kinds: ["bad-network", "partition", "one-way"] },
+  splits: { kinds: ["split", "stop", "partition", "duel"] },
+  snapshots: { kinds: ["bad-network", "partition", "stop", "kill"] },
+  leaders: { kinds: ["transfer", "kill", "partition", "power"] },
+};
 
 /** Trouble comes in storms: what breaks a protocol is several things within one election time-out. */
 export function planOf(random: Random, theme: Theme, processes: number, lengthMs: number): Action[] {
-  const favourites: readonly Kind[] = THEMES[theme];
+  const { kinds, most = random.pick([6, 12, 25]), spread = random.int(4) === 0 } = THEMES[theme];
   const weighted = KINDS.flatMap((kind) => Array<Kind>(WEIGHTS[kind]).fill(kind));
-  const anyKind = (): Kind =>
-    favourites.length > 0 && random.int(4) > 0 ? random.pick(favourites) : random.pick(weighted);
   const storms = Array.from({ length: 1 + random.int(3) }, () => ({
     from: 100 + random.int(lengthMs - 400),
     forMs: random.pick([50, 200, 500, 1_500]),
   }));
-  return Array.from({ length: 5 + random.int(25) }, () => {
-    const { from, forMs } = random.pick(storms);
+  return Array.from({ length: 1 + random.int(most) }, () => {
+    const { from, forMs } = spread ? { from: 100, forMs: lengthMs - 200 } : random.pick(storms);
     return {
       at: Math.min(lengthMs, from + random.int(forMs)),
-      kind: anyKind(),
+      kind: kinds.length > 0 && random.int(4) > 0 ? random.pick(kinds) : random.pick(weighted),
       process: random.int(3) === 0 ? 0 : 1 + random.int(processes),
       forMs: 5 + random.int(random.pick([30, 200, 1_000])),
       roll: random.int(1 << 30),
@@ -125,6 +135,11 @@ export function perform(cluster: SimCluster, { kind, process: whom, forMs, roll 
       return duel(cluster, roll);
     case "usurp":
       return usurp(cluster, roll);
+    case "freeze":
+      if (leader === undefined) return;
+      stats.stops++;
+      leader.stopFor(500 + (roll % 400));
+      return cut(cluster, linksBetween(cluster, [leader.id]), 600 + (roll % 100));
     case "bad-network":
       network.loss = (roll % 30) / 100;
       network.repetition = (roll % 7) / 20;
@@ -140,11 +155,7 @@ export function perform(cluster: SimCluster, { kind, process: whom, forMs, roll 
       world.after(forMs, () => (process.disk.failNext = false));
       return;
     case "campaign":
-      for (const [group, { node }] of process.groups) {
-        node.campaign();
-        process.wake(group);
-      }
-      return;
+      return campaign(process);
     default:
       return atLeader(cluster, kind, id, roll);
   }
@@ -196,20 +207,22 @@ function duel(cluster: SimCluster, roll: number): void {
     if (!process.running) return;
     stats.kills++;
     process.die("kill");
-    world.after(1 + random.int(6), () => process.running || process.start());
+    world.after(1 + random.int(4), () => process.running || process.start());
   };
   for (const process of cluster.processes) restart(process);
   network.straggling = 0.3;
-  world.after(500, () => quiet(cluster));
-  for (let round = 0; round < 2; round++)
-    world.after(12 + random.int(20), () => {
-      const process = random.pick(cluster.processes);
-      for (const [group, { node }] of process.groups) {
-        node.campaign();
-        process.wake(group);
-      }
-    });
-  for (let round = 0; round < 4; round++) world.after(20 + random.int(80), () => restart(random.pick(cluster.processes)));
+  world.after(400, () => quiet(cluster));
+  const first = random.pick(cluster.processes);
+  const others = cluster.processes.filter((process) => process !== first);
+  for (const process of [first, random.pick(others)]) world.after(8 + random.int(15), () => campaign(process));
+  for (let round = 0; round < 6; round++) world.after(20 + random.int(100), () => restart(random.pick(others)));
+}
+
+function campaign(process: SimProcess): void {
+  for (const [group, { node }] of process.groups) {
+    node.campaign();
+    process.wake(group);
+  }
 }
 
 /** A member that its leader cannot reach stands for election just when all others forget what they promised. */
@@ -229,6 +242,7 @@ function usurp(cluster: SimCluster, roll: number): void {
       process.die("kill");
       world.after(2, () => process.running || process.start());
     }
+    world.after(5 + (roll % 20), () => campaign(cluster.process(id)));
   });
 }
 
@@ -248,7 +262,11 @@ function atLeader(cluster: SimCluster, kind: "transfer" | "change" | "leave" | "
   const { process, group } = leader;
   // What changes hands or members is often cut off while it does.
   const after = { at: 0, kind: "partition" as const, process: 0, forMs: 200 + (roll % 600), roll: roll >> 3 };
-  if ((kind === "transfer" || kind === "change") && roll % 3 > 0)
+  if (kind === "transfer" && roll % 3 > 0) {
+    const into = cluster.processes.flatMap(({ id: from }) => (from === process.id ? [] : [linkOf(from, process.id)]));
+    cluster.world.after(roll % 12, () => cut(cluster, into, 300));
+  }
+  if (kind === "change" && roll % 3 > 0)
     cluster.world.after(roll % 40, () => perform(cluster, { ...after, process: process.id }));
   const others = group.node.conf.voters.filter((voter) => voter !== process.id);
   if (kind === "transfer") transfer(cluster, process, group, others[roll % others.length] ?? id);

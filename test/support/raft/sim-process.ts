@@ -120,9 +120,8 @@ export class SimProcess {
 
   /** In one turn with the entry that asks for it: an image of the parent beyond that entry has the child beside it. */
   create(group: number, members: Pick<ConfState, "voters" | "learners">, registers: SimRegisters): void {
-    const { mischief } = this.cluster;
     const before = this.groups.get(group)?.node.hardState;
-    const restored = newGroup(members, registers.toBytes(), mischief?.before?.(before) ?? before);
+    const restored = newGroup(members, registers.toBytes(), before);
     void this.#runner?.write({ group, ...restored });
     this.#add(group, restored, registers);
   }

@@ -3,6 +3,7 @@ import { SimClient } from "./sim-client.ts";
 import { KEYS, SimCluster } from "./sim-cluster.ts";
 import { BrokenPromise } from "./sim-judge.ts";
 import type { Mischief } from "./sim-mischief.ts";
+import { linkOf } from "./sim-network.ts";
 import { heal, leave, perform, planOf, type Action, type Theme } from "./sim-plan.ts";
 import { addStats, newStats, type SimStats } from "./sim-stats.ts";
 
@@ -33,9 +34,9 @@ const MANY_STEPS = 100_000;
 export async function runSchedule(theme: Theme, seed: string, options: ScheduleOptions = {}): Promise<ScheduleResult> {
   const random = seededRandom(`${theme}/${seed}`);
   const shape = random.fork("shape");
-  const processes = shape.pick([3, 4, 5, 5, 6]);
+  const processes = theme === "elections" ? 3 : shape.pick([3, 4, 5, 5, 6]);
   const voters = Math.min(processes, shape.pick([2, 3, 3, 3, 5]));
-  const lengthMs = shape.pick([800, 1_500, 3_000]);
+  const lengthMs = theme === "leases" ? 2_500 : shape.pick([800, 1_500, 3_000]);
   const cluster = new SimCluster({
     random: random.fork("cluster"),
     processes,
@@ -68,6 +69,37 @@ async function live(cluster: SimCluster, plan: readonly Action[], lengthMs: numb
   if (cluster.broken !== null) return;
   await converge(cluster);
   judge.checkHistories();
+}
+
+/**
+ * A member that was away, and found nobody to elect it, comes back to a leader that had a majority all the time:
+ * neither the leader nor its term may change by that (Raft thesis, 9.6).
+ */
+export async function runReturn(seed: string, mischief: Mischief | null = null): Promise<ScheduleResult> {
+  const random = seededRandom(`return/${seed}`);
+  const shape = random.fork("shape");
+  const processes = shape.pick([3, 4, 5]);
+  const lease = shape.int(2) === 0;
+  const cluster = new SimCluster({ random: random.fork("cluster"), processes, voters: processes, lease, eager: false, mischief, traced: false });
+  const { world, network, stats } = cluster;
+  // Nothing else happens: a message that takes longer than a time-out would be a reason of its own.
+  network.straggling = 0;
+  for (let id = 1; id <= 2; id++) new SimClient(cluster, id);
+  const leader = (): string => {
+    const [first] = cluster.leaders(1);
+    return first === undefined ? "nobody" : `${first.process.id} in term ${first.group.node.roleState.term}`;
+  };
+  await cluster.run(1_000);
+  const before = leader();
+  const away = shape.pick(cluster.processes.filter(({ id }) => `${id}` !== before.split(" ")[0])).id;
+  for (const { id } of cluster.processes) network.cut.add(linkOf(away, id)).add(linkOf(id, away));
+  stats.partitions++;
+  await cluster.run(world.now + shape.pick([700, 1_500, 3_000]));
+  network.cut.clear();
+  await cluster.run(world.now + 1_000);
+  if (leader() !== before)
+    cluster.broken ??= new BrokenPromise("undisturbed leader", `${before} led when ${away} came back, then ${leader()}`);
+  return { theme: "mixed", seed, plan: [], broken: cluster.broken, stats: statsOf(cluster), trace: [] };
 }
 
 /** Every group gets a leader that has committed in its own term, and no configuration stays joint. */

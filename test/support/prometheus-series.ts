@@ -1,3 +1,5 @@
+import type { EpochMs } from "../../harness/base/clock.ts";
+import type { ServerInfo } from "../../subjects/common/prometheus/api-status.ts";
 import type { QueryOptions } from "../../subjects/common/prometheus/query.ts";
 import { Storage } from "../../subjects/common/prometheus/storage.ts";
 import { parseExposition } from "../../subjects/common/prometheus/text-format.ts";
@@ -10,6 +12,8 @@ export const queryOptions: QueryOptions = {
   timeoutMs: 120_000,
   monotonic: () => 0,
 };
+
+export const serverInfo: ServerInfo = { version: "3.5.0", startedAt: 0 as EpochMs, config: "", flags: {} };
 
 /**
  * Storage with samples every `stepMs` from time 0, in the notation of Prometheus' own tests: one series a line, then

@@ -6,14 +6,22 @@ import type { Value } from "./promql/value.ts";
 import { formatSample } from "./go-format.ts";
 import { sortedLabels } from "./labels.ts";
 
+/** Seconds as Prometheus writes them: with three digits when there is a fraction, which is no form of JavaScript's. */
+function jsonTime(timeMs: number): unknown {
+  return timeMs % 1_000 === 0 ? timeMs / 1_000 : rawJson((timeMs / 1_000).toFixed(3));
+}
+
+/** In V8 since 11.4; not yet among TypeScript's types. */
+const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
+
 /** The `data` of `/api/v1/query`. */
 export function instantData(value: Value, atMs: number): object {
-  const point = (timeMs: number, sample: number) => [timeMs / 1_000, formatSample(sample)];
+  const point = (timeMs: number, sample: number) => [jsonTime(timeMs), formatSample(sample)];
   switch (value.type) {
     case "scalar":
       return { resultType: "scalar", result: point(atMs, value.value) };
     case "string":
-      return { resultType: "string", result: [atMs / 1_000, value.value] };
+      return { resultType: "string", result: [jsonTime(atMs), value.value] };
     case "vector": {
       const result = value.samples.map(({ labels, value: sample }) => ({
         metric: sortedLabels(labels),
@@ -35,7 +43,7 @@ export function instantData(value: Value, atMs: number): object {
 export function rangeData(results: readonly RangeResult[]): object {
   const result = results.map(({ labels, points }) => ({
     metric: sortedLabels(labels),
-    values: points.map(([timeMs, value]) => [timeMs / 1_000, formatSample(value)]),
+    values: points.map(([timeMs, value]) => [jsonTime(timeMs), formatSample(value)]),
   }));
   return { resultType: "matrix", result };
 }

@@ -1,17 +1,27 @@
 import { Hono, type Context } from "hono";
 import type { Clock } from "../../../harness/base/clock.ts";
 import { instantData, rangeData, targetsData } from "./api-json.ts";
-import { parseDuration } from "./duration.ts";
-import { labelKey } from "./labels.ts";
+import {
+  duration,
+  invalid,
+  limited,
+  matcherSets,
+  optionalTime,
+  paramsOf,
+  queryLimits,
+  requiredTime,
+} from "./api-params.ts";
+import { buildInfo, metricMetadata, runtimeInfo, tsdbStatus, type ServerInfo } from "./api-status.ts";
+import { labelKey, labelValue, sortedLabels } from "./labels.ts";
+import { QueryError } from "./promql/errors.ts";
+import { parseMatchers, parseQuery } from "./promql/parse.ts";
+import { printExpr } from "./promql/print.ts";
 import { queryInstant, queryRange, type QueryOptions } from "./query.ts";
 import type { RuleGroup } from "./rules/group.ts";
 import { alertsData, rulesData, rulesFilter } from "./rules/rules-json.ts";
 import type { Scraper } from "./scraper.ts";
 import type { Series } from "./series.ts";
 import type { Storage } from "./storage.ts";
-import { QueryError } from "./promql/errors.ts";
-import { parseMatchers, parseQuery } from "./promql/parse.ts";
-import { printExpr } from "./promql/print.ts";
 
 export interface ApiDeps {
   readonly clock: Clock;
@@ -20,7 +30,7 @@ export interface ApiDeps {
   readonly groups: readonly RuleGroup[];
   /** How queries are evaluated, and what they may cost. */
   readonly query: QueryOptions;
-  readonly version: string;
+  readonly server: ServerInfo;
   /** The server's own `/metrics`. */
   metrics(): string;
 }
@@ -29,65 +39,28 @@ const HTTP_STATUS = { bad_data: 400, execution: 422, timeout: 503, canceled: 499
 /** Without an end of its own a metadata request looks at everything that is kept. */
 const FOREVER_MS = 8.64e15;
 
+/** What an endpoint gives: `data`, and warnings when there are any. */
+class Warned {
+  readonly data: unknown;
+  readonly warnings: readonly string[];
+  constructor(data: unknown, warnings: readonly string[]) {
+    this.data = data;
+    this.warnings = warnings;
+  }
+}
+
+type Handler = (params: URLSearchParams, c: Context) => unknown;
+
 /** Prometheus' HTTP API: the paths that operators, dashboards and our own clients use, with its JSON and its errors. */
 export function prometheusApi(deps: ApiDeps): Hono {
   const app = new Hono();
-  const both = (path: string, handle: (params: URLSearchParams, c: Context) => unknown) =>
-    app.on(["GET", "POST"], path, async (c) => c.json({ status: "success", data: await handle(await paramsOf(c), c) }));
-
   app.get("/-/ready", (c) => c.text("Prometheus Server is Ready.\n"));
   app.get("/-/healthy", (c) => c.text("Prometheus Server is Healthy.\n"));
   app.get("/metrics", (c) =>
     c.text(deps.metrics(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
   );
-
-  both("/api/v1/query", async (params) => {
-    const atMs = timeParam(params, "time") ?? deps.clock.now();
-    return instantData(await inQuery(() => queryInstant(deps.storage, queryParam(params), atMs, deps.query)), atMs);
-  });
-  both("/api/v1/query_range", async (params) => {
-    const [startMs, endMs] = [required(params, "start"), required(params, "end")];
-    const stepMs = durationParam(params, "step");
-    return rangeData(await queryRange(deps.storage, queryParam(params), { startMs, endMs, stepMs }, deps.query));
-  });
-  both("/api/v1/series", (params) => {
-    if (!params.has("match[]")) throw new QueryError("bad_data", "no match[] parameter provided");
-    return limited(
-      params,
-      [...selected(deps.storage, params)].map((series) => series.labels),
-    );
-  });
-  both("/api/v1/labels", (params) => {
-    const names = new Set([...selected(deps.storage, params)].flatMap((series) => Object.keys(series.labels)));
-    return limited(params, [...names].sort());
-  });
-  both("/api/v1/label/:name/values", (params, c) => {
-    const name = c.req.param("name") ?? "";
-    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name))
-      throw new QueryError("bad_data", `invalid label name: ${JSON.stringify(name)}`);
-    const values = new Set([...selected(deps.storage, params)].map((series) => series.labels[name] ?? ""));
-    values.delete("");
-    return limited(params, [...values].sort());
-  });
-  both("/api/v1/metadata", (params) => metadata(deps.scrapers, params.get("metric")));
-  both("/api/v1/targets", (params) => {
-    const state = params.get("state") ?? "any";
-    const data = targetsData(deps.scrapers.map((scraper) => scraper.status));
-    return state === "dropped" ? { ...data, activeTargets: [] } : data;
-  });
-  both("/api/v1/status/buildinfo", () => ({
-    version: deps.version,
-    revision: "",
-    branch: "HEAD",
-    buildUser: "",
-    buildDate: "",
-    goVersion: "",
-  }));
-  both("/api/v1/rules", (params) =>
-    rulesData(deps.groups, rulesFilter(params, matchParam), (expr) => printExpr(parseQuery(expr))),
-  );
-  both("/api/v1/alerts", () => alertsData(deps.groups));
-
+  for (const [path, handle] of Object.entries(queries(deps))) app.on(["GET", "POST"], path, answered(handle));
+  for (const [path, handle] of Object.entries(reports(deps))) app.get(path, answered(handle));
   app.notFound((c) => c.text("404 page not found\n", 404));
   app.onError((error, c) => {
     const known = error instanceof QueryError;
@@ -97,23 +70,104 @@ export function prometheusApi(deps: ApiDeps): Hono {
   return app;
 }
 
-/** Of the query string and, for POST, of the form. */
-async function paramsOf(c: Context): Promise<URLSearchParams> {
-  const params = new URL(c.req.url).searchParams;
-  if (c.req.method !== "POST") return params;
-  const form = new URLSearchParams(await c.req.text());
-  for (const [name, value] of params) form.append(name, value);
-  return form;
+function answered(handle: Handler) {
+  return async (c: Context): Promise<Response> => {
+    const result = await handle(await paramsOf(c), c);
+    if (!(result instanceof Warned)) return c.json({ status: "success", data: result });
+    const { data, warnings } = result;
+    return c.json({ status: "success", data, ...(warnings.length === 0 ? {} : { warnings }) });
+  };
 }
 
-function queryParam(params: URLSearchParams): string {
-  const query = params.get("query");
-  if (query === null || query.trim() === "")
-    throw new QueryError(
-      "bad_data",
-      'invalid parameter "query": unknown position: parse error: no expression found in input',
-    );
-  return query;
+/** What is asked by GET or, when it is long, by POST. */
+function queries({ clock, storage, query }: ApiDeps): Readonly<Record<string, Handler>> {
+  return {
+    "/api/v1/query": async (params) => {
+      const atMs = optionalTime(params, "time") ?? clock.now();
+      const options = { ...query, ...queryLimits(params) };
+      const value = await inQuery(() => queryInstant(storage, params.get("query") ?? "", atMs, options));
+      if (value.type === "scalar" || value.type === "string") return instantData(value, atMs);
+      if (value.type === "vector") {
+        const { items, warnings } = limited(params, value.samples);
+        return new Warned(instantData({ ...value, samples: items }, atMs), warnings);
+      }
+      const { items, warnings } = limited(params, value.series);
+      return new Warned(instantData({ ...value, series: items }, atMs), warnings);
+    },
+    "/api/v1/query_range": async (params) => {
+      const [startMs, endMs] = [requiredTime(params, "start"), requiredTime(params, "end")];
+      if (endMs < startMs) throw invalid("end", "end timestamp must not be before start time");
+      const range = { startMs, endMs, stepMs: duration(params, "step") };
+      const options = { ...query, ...queryLimits(params) };
+      const results = await inQuery(() => queryRange(storage, params.get("query") ?? "", range, options));
+      const { items, warnings } = limited(params, results);
+      return new Warned(rangeData(items), warnings);
+    },
+    "/api/v1/query_exemplars": (params) => {
+      parseQuery(params.get("query") ?? "");
+      return [];
+    },
+    "/api/v1/series": (params) => {
+      if (!params.has("match[]")) throw new QueryError("bad_data", "no match[] parameter provided");
+      const { items, warnings } = limited(params, [...selected(storage, params)]);
+      return new Warned(
+        items.map((series) => sortedLabels(series.labels)),
+        warnings,
+      );
+    },
+    "/api/v1/labels": (params) => {
+      const names = new Set([...selected(storage, params)].flatMap((series) => Object.keys(series.labels)));
+      const { items, warnings } = limited(params, [...names].sort());
+      return new Warned(items, warnings);
+    },
+  };
+}
+
+/** What is asked by GET alone. */
+function reports(deps: ApiDeps): Readonly<Record<string, Handler>> {
+  const { storage, scrapers, groups, server, clock } = deps;
+  return {
+    "/api/v1/label/:name/values": (params, c) => {
+      const name = c.req.param("name") ?? "";
+      if (name === "") throw new QueryError("bad_data", `invalid label name: ${JSON.stringify(name)}`);
+      const values = new Set([...selected(storage, params)].map((series) => labelValue(series.labels, name)));
+      values.delete("");
+      const { items, warnings } = limited(params, [...values].sort());
+      return new Warned(items, warnings);
+    },
+    "/api/v1/metadata": (params) => {
+      const found = metricMetadata(scrapers, params.get("metric"), numberParam(params, "limit_per_metric") ?? 0);
+      const limit = numberParam(params, "limit") ?? -1;
+      return Object.fromEntries(limit < 0 ? found : [...found].slice(0, limit));
+    },
+    "/api/v1/targets": (params) => {
+      const state = params.get("state") ?? "any";
+      const pool = params.get("scrapePool") ?? "";
+      const statuses = scrapers.map((scraper) => scraper.status);
+      const data = targetsData(statuses.filter(({ target }) => pool === "" || target.pool === pool));
+      return state === "dropped" ? { ...data, activeTargets: [] } : data;
+    },
+    "/api/v1/scrape_pools": () => ({
+      scrapePools: [...new Set(scrapers.map(({ status }) => status.target.pool))].sort(),
+    }),
+    "/api/v1/alertmanagers": () => ({ activeAlertmanagers: [], droppedAlertmanagers: [] }),
+    "/api/v1/rules": (params) => {
+      const filter = rulesFilter(params, parseMatchers);
+      return rulesData(groups, filter, (expr) => printExpr(parseQuery(expr)));
+    },
+    "/api/v1/alerts": () => alertsData(groups),
+    "/api/v1/status/buildinfo": () => buildInfo(server),
+    "/api/v1/status/runtimeinfo": () => runtimeInfo(server, clock.now()),
+    "/api/v1/status/config": () => ({ yaml: server.config }),
+    "/api/v1/status/flags": () => server.flags,
+    "/api/v1/status/tsdb": (params) => {
+      const limit = numberParam(params, "limit") ?? 10;
+      if (limit < 1) throw new QueryError("bad_data", "limit must be a positive number");
+      return tsdbStatus(storage, limit);
+    },
+    "/api/v1/status/walreplay": () => ({ min: 0, max: 0, current: 0 }),
+    "/api/v1/notifications": () => [],
+  };
 }
 
 /** Faults of the query's text name the parameter, as in Prometheus. */
@@ -121,51 +175,17 @@ async function inQuery<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof QueryError && error.type === "bad_data" && !error.message.startsWith("invalid parameter"))
-      throw new QueryError("bad_data", `invalid parameter "query": ${error.message}`);
+    if (error instanceof QueryError && error.type === "bad_data" && /^(\d+:\d+|unknown position): /.test(error.message))
+      throw invalid("query", error.message);
     throw error;
   }
 }
 
-/** Unix seconds or RFC 3339, in ms; null when it is not there. */
-function timeParam(params: URLSearchParams, name: string): number | null {
-  const text = params.get(name);
-  if (text === null || text === "") return null;
-  const ms = /^[-+]?[\d.]+(e\d+)?$/i.test(text) ? Math.round(Number(text) * 1_000) : Date.parse(text);
-  if (!Number.isFinite(ms))
-    throw new QueryError(
-      "bad_data",
-      `invalid parameter "${name}": cannot parse ${JSON.stringify(text)} to a valid timestamp`,
-    );
-  return ms;
-}
-
-function required(params: URLSearchParams, name: string): number {
-  const ms = timeParam(params, name);
-  if (ms === null)
-    throw new QueryError("bad_data", `invalid parameter "${name}": cannot parse "" to a valid timestamp`);
-  return ms;
-}
-
-function durationParam(params: URLSearchParams, name: string): number {
-  const text = params.get(name) ?? "";
-  const seconds = text === "" ? NaN : Number(text);
-  const ms = Number.isFinite(seconds) ? Math.round(seconds * 1_000) : parseDuration(text);
-  if (ms === null)
-    throw new QueryError(
-      "bad_data",
-      `invalid parameter "${name}": cannot parse ${JSON.stringify(text)} to a valid duration`,
-    );
-  return ms;
-}
-
 /** Series that match any `match[]` (all without one) and have samples between `start` and `end`. */
 function selected(storage: Storage, params: URLSearchParams): Set<Series> {
-  const [fromMs, toMs] = [timeParam(params, "start") ?? -FOREVER_MS, timeParam(params, "end") ?? FOREVER_MS];
-  const selectors = params.getAll("match[]");
-  const found = (selectors.length === 0 ? [[]] : selectors.map(matchParam)).flatMap((matchers) =>
-    storage.select(matchers),
-  );
+  const [fromMs, toMs] = [optionalTime(params, "start") ?? -FOREVER_MS, optionalTime(params, "end") ?? FOREVER_MS];
+  const sets = matcherSets(params);
+  const found = (sets.length === 0 ? [[]] : sets).flatMap((matchers) => storage.select(matchers));
   return new Set(
     found
       .filter((series) => series.existsWithin(fromMs, toMs))
@@ -173,27 +193,9 @@ function selected(storage: Storage, params: URLSearchParams): Set<Series> {
   );
 }
 
-function matchParam(text: string): ReturnType<typeof parseMatchers> {
-  try {
-    return parseMatchers(text);
-  } catch (error) {
-    throw new QueryError("bad_data", `invalid parameter "match[]": ${error instanceof Error ? error.message : ""}`);
-  }
-}
-
-function limited<T>(params: URLSearchParams, items: readonly T[]): readonly T[] {
-  const limit = Number(params.get("limit") ?? 0);
-  return limit > 0 ? items.slice(0, limit) : items;
-}
-
-function metadata(scrapers: readonly Scraper[], only: string | null): object {
-  const found = new Map<string, { type: string; help: string; unit: string }[]>();
-  for (const scraper of scrapers)
-    for (const [name, { type, help }] of scraper.metadata) {
-      if (only !== null && only !== name) continue;
-      const known = found.get(name) ?? [];
-      found.set(name, known);
-      if (!known.some((each) => each.type === type && each.help === help)) known.push({ type, help, unit: "" });
-    }
-  return Object.fromEntries(found);
+function numberParam(params: URLSearchParams, name: string): number | null {
+  const text = params.get(name) ?? "";
+  if (text === "") return null;
+  if (/^[+-]?\d+$/.test(text)) return Number(text);
+  throw new QueryError("bad_data", `${name} must be a number`);
 }

@@ -9,6 +9,8 @@ export interface Flags {
   readonly lookbackMs: number;
   readonly queryTimeoutMs: number;
   readonly maxQuerySamples: number;
+  /** All of them as text, by name, as `/api/v1/status/flags` shows them. */
+  readonly all: Readonly<Record<string, string>>;
 }
 
 /** Real Prometheus' flags that mean something here, with its defaults. */
@@ -51,5 +53,6 @@ export function readFlags(argv: readonly string[]): Flags {
     lookbackMs: durationOf("query.lookback-delta"),
     queryTimeoutMs: durationOf("query.timeout"),
     maxQuerySamples,
+    all: Object.fromEntries(values),
   };
 }

@@ -28,7 +28,8 @@ const log = jsonLog();
 
 function start(argv: readonly string[]): void {
   const flags = readFlags(argv);
-  const config = readConfig(readText(flags.configFile), flags.configFile);
+  const configText = readText(flags.configFile);
+  const config = readConfig(configText, flags.configFile);
   const specs = loadRules(config.ruleFiles, flags.configFile);
   mkdirSync(flags.storagePath, { recursive: true });
   const clock = systemClock;
@@ -58,21 +59,22 @@ function start(argv: readonly string[]): void {
         query: (text, atMs) => ruleSamples(queryInstantNow(storage, text, atMs, query)),
       }),
   );
+  const server = { version: VERSION, startedAt: clock.now(), config: configText, flags: flags.all };
   const api = prometheusApi({
     clock,
     storage,
     scrapers,
     groups,
     query,
-    version: VERSION,
+    server,
     metrics: ownMetrics(storage),
   });
-  const server = serve({ fetch: api.fetch, hostname: host, port }, () => {
+  const listener = serve({ fetch: api.fetch, hostname: host, port }, () => {
     log.info("Server is ready to receive web requests.", { address: flags.listenAddress });
     for (const runner of [...scrapers, ...groups]) runner.run(stop.signal).catch(fail);
     sweepForEver(storage, stop.signal).catch(fail);
   });
-  server.on("error", (error: Error) =>
+  listener.on("error", (error: Error) =>
     fail(new HarnessError("port-taken", `Unable to start web listener: ${error.message}`)),
   );
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => process.exit(0));

@@ -22,6 +22,29 @@ export class Storage {
     return this.#series.size;
   }
 
+  /** Null without samples. */
+  get oldestMs(): number | null {
+    return this.#extreme((series) => series.firstTimeMs, Math.min);
+  }
+
+  get newestMs(): number | null {
+    return this.#extreme((series) => series.lastTimeMs, Math.max);
+  }
+
+  #extreme(of: (series: Series) => number, better: (a: number, b: number) => number): number | null {
+    let found: number | null = null;
+    for (const series of this.#series.values()) {
+      const timeMs = of(series);
+      if (Number.isFinite(timeMs)) found = found === null ? timeMs : better(found, timeMs);
+    }
+    return found;
+  }
+
+  /** Every series keeps its samples in one piece. */
+  get chunkCount(): number {
+    return this.#series.size;
+  }
+
   get sampleCount(): number {
     let count = 0;
     for (const series of this.#series.values()) count += series.sampleCount;

@@ -1,18 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
-import { randomIds } from "../../harness/base/ids.ts";
-import { silentLog } from "../../harness/base/log.ts";
-import { seededRandom } from "../../harness/base/random.ts";
 import { waitFor } from "../../harness/base/wait.ts";
-import { claimInstance } from "../../harness/engine/instances.ts";
-import type { Deps, InstanceId } from "../../harness/protocol.ts";
-import { deployEmbedded } from "../../subjects/tikv/adapter-process.ts";
 import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
+import { startEmbedded } from "../support/embedded-cluster.ts";
 import { buildGo, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
 
 const run = promisify(execFile);
@@ -35,23 +27,9 @@ describeGo("to PD's own command line", () => {
   let program: string;
 
   beforeAll(async () => {
-    const root = await mkdtemp(join(tmpdir(), "pd-ctl-"));
-    scope.defer(() => rm(root, { recursive: true, force: true }));
-    program = await buildGo("pd-ctl", root);
-    const deps: Deps = { clock: systemClock, random: seededRandom(root), ids: randomIds, log: silentLog, fetch };
-    const id = "c1" as InstanceId;
-    const owned = scope.use(
-      claimInstance(root, id, { pid: process.pid, what: "a test", since: "2026-01-01T00:00:00Z" }),
-    );
-    const { dir: stateDir } = owned.paths;
-    cluster = scope.use(
-      await deployEmbedded(
-        { engine: "process", id, stateDir, project: "tikv-c1", network: "tikv-c1", timeFactor: 0.2 },
-        deps,
-        signal,
-      ),
-    );
-    await cluster.waitReady({ timeoutMs: 60_000 }, signal);
+    const whole = scope.use(await startEmbedded({ timeFactor: 0.2 }, signal));
+    cluster = whole.instance;
+    program = await buildGo("pd-ctl", whole.folder);
   }, GO_BUILD_TIMEOUT_MS + 60_000);
   afterAll(async () => await scope.disposeAsync());
 

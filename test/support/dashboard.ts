@@ -1,5 +1,6 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import type { PrometheusClient, QueryResult } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { textOf } from "./repository.ts";
 
 const GRAFANA = "subjects/tikv/docker/grafana";
@@ -85,4 +86,69 @@ export function expanded(expr: string, scrapeIntervalMs: number): string {
     if (value === undefined) throw new Error(`no variable ${whole}: ${expr}`);
     return value;
   });
+}
+
+/** What one query of a panel found, as one value and over the last minutes. */
+export interface Found {
+  readonly panel: string;
+  readonly query: string;
+  readonly instant: readonly Series[];
+  readonly range: readonly Series[];
+}
+interface Series {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+const RANGE_S = 60;
+const POINTS = 12;
+
+/** Asks every query of every panel as Grafana would, and as one that looks at a minute. @throws what a query throws */
+export async function askAll(
+  dashboard: Dashboard,
+  prometheus: PrometheusClient,
+  options: { readonly scrapeIntervalMs: number; readonly atMs: number },
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const end = options.atMs / 1_000;
+  const found: Found[] = [];
+  for (const { title, targets } of charts(dashboard))
+    for (const { expr, refId } of targets) {
+      const query = expanded(expr, options.scrapeIntervalMs);
+      const range = { start: end - RANGE_S, end, step: RANGE_S / POINTS };
+      found.push({
+        panel: targets.length > 1 ? `${title} ${refId}` : title,
+        query,
+        instant: seriesOf(await prometheus.instant(query, signal, { time: end })),
+        range: seriesOf(await prometheus.range(query, range, signal)),
+      });
+    }
+  return found;
+}
+
+export const empty = (all: readonly Found[]): readonly string[] =>
+  all.filter(({ instant, range }) => instant.length === 0 || range.length === 0).map(({ panel }) => panel);
+
+/** One line a query: how many series, and one of them with its value. */
+export function summary(all: readonly Found[]): string {
+  return all
+    .map(({ panel, instant: [first, ...more], range }) => {
+      if (first === undefined) return `${panel}: nothing now, ${range.length} series in the last minute`;
+      const labels = Object.entries(first.labels).map(([name, value]) => `${name}=${value}`);
+      return `${panel}: ${more.length + 1} series, e.g. {${labels.join(", ")}} ${Number(first.value.toPrecision(4))}`;
+    })
+    .join("\n");
+}
+
+function seriesOf(result: QueryResult): readonly Series[] {
+  if (result.type === "scalar") return [{ labels: {}, value: result.point[1] }];
+  if (result.type === "string") return [];
+  // A quantile of nothing is a series without a number: a panel shows nothing for it.
+  return result.series
+    .map((series) => ({
+      labels: series.labels,
+      value:
+        "point" in series ? series.point[1] : (series.points.findLast(([, value]) => !Number.isNaN(value))?.[1] ?? NaN),
+    }))
+    .filter(({ value }) => !Number.isNaN(value));
 }

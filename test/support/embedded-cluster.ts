@@ -6,14 +6,20 @@ import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { seededRandom } from "../../harness/base/random.ts";
 import { claimInstance } from "../../harness/engine/instances.ts";
-import type { InstanceId } from "../../harness/protocol.ts";
+import type { Deps, InstanceId } from "../../harness/protocol.ts";
 import { deployEmbedded } from "../../subjects/tikv/adapter-process.ts";
 import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
 
 export interface TestCluster extends AsyncDisposable {
   readonly instance: EmbeddedInstance;
+  readonly deps: Deps;
+  /** The instance's own, and one for whatever a test needs; both go with the cluster. */
+  readonly stateDir: string;
+  readonly folder: string;
   /** Client URL by PD member. */
   readonly pd: Readonly<Record<string, string>>;
+  /** `host:port` of the members, as clients take them. */
+  readonly pdEndpoints: readonly string[];
 }
 
 /** A whole embedded cluster of processes, ready; its folder goes with it. */
@@ -27,10 +33,11 @@ export async function startEmbedded(
   const id = "c1" as InstanceId;
   const owned = claimInstance(root, id, { pid: process.pid, what: "the test", since: "2026-01-01T00:00:00.000Z" });
   scope.defer(() => owned[Symbol.dispose]());
-  const deps = { clock: systemClock, random: seededRandom(root), ids: randomIds, log: silentLog, fetch };
+  const deps: Deps = { clock: systemClock, random: seededRandom(root), ids: randomIds, log: silentLog, fetch };
+  const stateDir = owned.paths.dir;
   const names = { project: `tikv-${id}`, network: `tikv-${id}` };
   const instance = await deployEmbedded(
-    { engine: "process", id, stateDir: owned.paths.dir, ...names, timeFactor: options.timeFactor },
+    { engine: "process", id, stateDir, ...names, timeFactor: options.timeFactor },
     deps,
     signal,
   );
@@ -39,5 +46,7 @@ export async function startEmbedded(
   const { byComponent } = instance.endpoints("host");
   const pd = Object.fromEntries(["pd0", "pd1", "pd2"].map((name) => [name, byComponent[name]?.["client"] ?? ""]));
   const open = scope.move();
-  return { instance, pd, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  const pdEndpoints = Object.values(pd).map((url) => new URL(url).host);
+  const dispose = () => open.disposeAsync();
+  return { instance, deps, stateDir, folder: root, pd, pdEndpoints, [Symbol.asyncDispose]: dispose };
 }

@@ -2,6 +2,7 @@ import { execFile, spawnSync } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, type SuiteFactory } from "vitest";
+import { REPOSITORY } from "./repository.ts";
 
 const run = promisify(execFile);
 const hasGo = spawnSync("go", ["version"]).status === 0;
@@ -25,13 +26,24 @@ export interface GoBuild {
 }
 
 /** Builds the program in `test/tools/<tool>`, linked statically, into `folder`. @returns its path */
-export async function buildGo(tool: string, folder: string, { env, modfile, as }: GoBuild = {}) {
+export async function buildGo(tool: string, folder: string, { env, modfile, as }: GoBuild = {}): Promise<string> {
   const program = path.join(folder, as ?? tool);
   const mod = modfile === undefined ? [] : [`-modfile=${modfile}`];
-  await run("go", ["build", "-mod=readonly", ...mod, "-trimpath", "-o", program, "."], {
-    cwd: path.join(import.meta.dirname, "../tools", tool),
+  await build(path.join(REPOSITORY, "test/tools", tool), [...mod, "-o", program, "."], env);
+  return program;
+}
+
+/** Builds somebody else's program that a module of ours pins. @returns its path */
+export async function buildPinned(module: string, goPackage: string, folder: string): Promise<string> {
+  const program = path.join(folder, path.basename(goPackage));
+  await build(path.join(REPOSITORY, module), ["-o", program, goPackage]);
+  return program;
+}
+
+async function build(cwd: string, flags: readonly string[], env: GoBuild["env"] = {}): Promise<void> {
+  await run("go", ["build", "-mod=readonly", "-trimpath", ...flags], {
+    cwd,
     env: { ...process.env, ...env, CGO_ENABLED: "0" },
     timeout: GO_BUILD_TIMEOUT_MS,
   });
-  return program;
 }

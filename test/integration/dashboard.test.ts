@@ -1,0 +1,113 @@
+import { cpSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { waitFor } from "../../harness/base/wait.ts";
+import type { Component } from "../../harness/protocol.ts";
+import { nodeFolder } from "../../subjects/tikv/embedded.ts";
+import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
+import { prometheusClient, type PrometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
+import { askAll, empty, shippedDashboard, summary } from "../support/dashboard.ts";
+import { startEmbedded } from "../support/embedded-cluster.ts";
+import { describePrometheus, startPrometheus } from "../support/real-prometheus.ts";
+
+/** Panels that show something only when something is wrong, or has just been put right, and why. */
+const EMPTY_WHEN_WELL: Readonly<Record<string, string>> = {
+  Alerts: "nothing fires",
+  "Refusals by cause": "nothing is refused",
+  "Raft link failures": "every store reaches every other",
+  Operators: "nothing needs to be moved",
+};
+
+const dashboard = shippedDashboard();
+const signal = new AbortController().signal;
+const patience = { clock: systemClock, timeoutMs: 60_000, everyMs: 500, signal };
+const load = { seed: 1, ratePerSecond: 60, clients: 8, keyPrefix: "k", deadlineMs: 2_000 };
+
+describePrometheus("the dashboard's queries, on one cluster under load", () => {
+  const scope = new AsyncDisposableStack();
+  let instance: EmbeddedInstance;
+  let sides: Readonly<Record<"embedded" | "real", PrometheusClient>>;
+
+  beforeAll(async () => {
+    const cluster = scope.use(await startEmbedded({ timeFactor: 0.2 }, signal));
+    instance = cluster.instance;
+    // The same targets, intervals and rules.
+    const folder = join(cluster.folder, "real");
+    mkdirSync(folder);
+    for (const file of ["prometheus.yml", "tikv.rules.yml"])
+      cpSync(join(nodeFolder(cluster.stateDir, "prometheus"), file), join(folder, file));
+    const real = scope.use(await startPrometheus(folder));
+    await instance.startWorkload(load, signal);
+    sides = {
+      embedded: prometheusClient({ url: instance.endpoints("host").prometheusUrl ?? "" }, cluster.deps),
+      real: prometheusClient({ url: real.url }, cluster.deps),
+    };
+    const scrapes = (client: PrometheusClient) =>
+      client.targets(signal).then(
+        ({ length }) => length > 0,
+        () => false,
+      );
+    for (const client of Object.values(sides)) await waitFor(() => scrapes(client), { ...patience, what: "targets" });
+  }, 120_000);
+  afterAll(async () => await scope.disposeAsync());
+
+  const ask = (side: keyof typeof sides) =>
+    askAll(dashboard, sides[side], { scrapeIntervalMs: instance.scrapeIntervalMs, atMs: systemClock.now() }, signal);
+  test.each(["embedded", "real"] as const)("find data on the %s Prometheus, unless all is well", async (side) => {
+    const missing = async () => empty(await ask(side)).filter((panel) => !(panel in EMPTY_WHEN_WELL));
+    await waitFor(async () => (await missing()).length === 0, { ...patience, what: "data in every panel" }).catch(
+      async () => expect(await missing()).toEqual([]),
+    );
+  });
+
+  test("are answered alike: the same panels with data, the same labels", async ({ annotate }) => {
+    const [embedded, real] = await Promise.all([ask("embedded"), ask("real")]);
+    await annotate(`on the embedded Prometheus:\n${summary(embedded)}`);
+    await annotate(`on the real Prometheus:\n${summary(real)}`);
+    const labelsOf = (all: typeof real) =>
+      all
+        .filter(({ panel }) => !(panel in EMPTY_WHEN_WELL))
+        .map(({ panel, range }) => [
+          panel,
+          [...new Set(range.flatMap(({ labels }) => Object.keys(labels)))].toSorted(),
+        ]);
+    expect(labelsOf(embedded)).toEqual(labelsOf(real));
+  });
+
+  test("variables and annotations are answered, too", async () => {
+    for (const client of Object.values(sides)) {
+      const instances = await client.labels({ name: "instance", match: ['up{job=~"pd|tikv"}'] }, signal);
+      expect(instances).toHaveLength(6);
+      for (const { expr } of dashboard.annotations.list)
+        if (expr !== undefined) expect((await client.instant(expr, signal)).type).toBe("vector");
+    }
+  });
+
+  test("find data in the panels that are empty when all is well, once a store is killed and started again", async ({
+    annotate,
+  }) => {
+    const victim = (await instance.candidates("leads-region", signal))[0] as Component;
+    const shown = { embedded: new Set<string>(), real: new Set<string>() };
+    const look = async () => {
+      for (const side of ["embedded", "real"] as const)
+        for (const { panel, range } of await ask(side)) if (range.length > 0) shown[side].add(panel);
+    };
+    const seen = async (panels: readonly string[]) => {
+      const missing = () => panels.filter((panel) => !shown.embedded.has(panel) || !shown.real.has(panel));
+      const found = async () => {
+        await look();
+        return missing().length === 0;
+      };
+      await waitFor(found, { ...patience, what: "data" }).catch(() => expect(missing()).toEqual([]));
+    };
+    await instance.engine.kill(victim, {}, signal);
+    await seen(["Alerts", "Raft link failures"]);
+    for (const side of ["embedded", "real"] as const) {
+      const firing = (await sides[side].alerts(signal)).map(({ labels, state }) => `${labels["alertname"]} ${state}`);
+      await annotate(`${side}: ${firing.join(", ")}`);
+    }
+    await instance.engine.start(victim, signal);
+    await seen(Object.keys(EMPTY_WHEN_WELL));
+  });
+});

@@ -632,6 +632,46 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  // ---- the stand-in of a store
+  {
+    promise: "a store's disk that fills is refused, fled from and recovered from as TiKV does, and a full one ends it",
+    shownBy: {
+      "unit/tikv-store/disk.test.ts": [
+        "is refused by a leader without room; a deletion only when it is quite full",
+        "does not mind a full follower while a majority has room",
+      ],
+      "integration/tikv-disk.test.ts": [
+        "at its reserve refuses writes but not deletions, its leaders go, and all is well when there is room again",
+        "without any room ends it with 1 and a word about it",
+      ],
+    },
+  },
+  {
+    promise: "a store tells PD how slow its disk is, from real writes, by TiKV's rule",
+    shownBy: {
+      "unit/tikv-store/slow-score.test.ts": [
+        "reaches 100 in seven rounds, 21 s, when a tenth of the inspections is slow",
+        "does not blame the disk for what the process itself was late with",
+      ],
+    },
+  },
+  {
+    promise: "a store's flags, files, exit codes and status port are TiKV's",
+    shownBy: {
+      "integration/tikv-program.test.ts": [
+        "refuses flags that it does not know, and values that they cannot have",
+        "panics before it has a log when its file is none",
+        "refuses another place for its log than the last time",
+      ],
+      "integration/tikv-status.test.ts": [
+        "changes what may be changed, and says in TiKV's words why it does not",
+        "takes the gRPC service away and gives it back; the store goes on talking to PD",
+        "gives metrics under TiKV's names, compressed for who asks for that",
+      ],
+      "integration/tikv-config.test.ts": ["is in force at once, kept in the file, and told"],
+      "unit/tikv-ctl.test.ts": ["%s, by whichever PD answers"],
+    },
+  },
   // ---- rails
   {
     promise: "who may import whom is enforced, and so are the bans on real time and chance",

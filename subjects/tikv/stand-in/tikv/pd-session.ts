@@ -4,7 +4,7 @@ import { errorText, HarnessError } from "../../../../harness/base/errors.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import { GrpcError, NodeGrpcClient, type BidiCall } from "../../../common/link/node-grpc-client.ts";
-import type { Histogram } from "../../../common/metrics/registry.ts";
+import type { Counter, Histogram } from "../../../common/metrics/registry.ts";
 import { pdService } from "../../proto/load.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { GetMembersReply, PdCalls, RegionHeartbeatReply, ReplyHeader } from "./pd-messages.ts";
@@ -25,6 +25,8 @@ export interface PdSessionOptions {
   readonly clock: Clock;
   readonly log: NodeLog;
   readonly requests: Histogram;
+  /** By type (success, failure): attempts to find the leader again. */
+  readonly reconnects: Counter;
   /** Factor on every duration. */
   readonly timeFactor: number;
   /** The cluster that the data belongs to; null = none yet. */
@@ -195,6 +197,7 @@ export class PdSession implements AsyncDisposable {
     });
     signal.throwIfAborted();
     const url = found?.leader?.client_urls[0];
+    if (this.#lastUrl !== null) this.#options.reconnects.inc({ type: url === undefined ? "failure" : "success" });
     if (found === null || url === undefined) {
       log.warn("util.rs:760", "validate PD endpoints failed", { err: "no member names a leader" });
       return;

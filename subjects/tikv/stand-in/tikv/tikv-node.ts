@@ -89,6 +89,7 @@ export class TikvNode {
       clock,
       log,
       requests,
+      reconnects: metrics.pdReconnects,
       timeFactor,
       clusterId,
     });

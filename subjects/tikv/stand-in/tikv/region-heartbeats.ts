@@ -86,6 +86,8 @@ export class RegionHeartbeats {
         log.info("client.rs:700", "heartbeat sender and receiver are refreshed");
         for (const peer of store.peers) if (peer.isLeader) this.#send(peer);
         for await (const reply of stream.responses) onReply(reply);
+        // A member that leads no more ends the stream without an error.
+        session.suspect();
       } catch (error) {
         if (!signal.aborted && !this.#streamAbort.signal.aborted) {
           log.warn("client.rs:720", "send heartbeat failed", { err: errorText(error) });

@@ -21,6 +21,7 @@ import type { PeerHost, WriteResult } from "./peer-host.ts";
 import { FlowMeter } from "./peer-flow.ts";
 import { forgetUpTo } from "./log-keeping.ts";
 import { encodePeerMeta } from "./peer-meta.ts";
+import { PeerReads } from "./peer-reads.ts";
 import {
   diskFull,
   epochNotMatch,
@@ -36,7 +37,7 @@ import {
 } from "./region-errors.ts";
 import { RegionState } from "./region-state.ts";
 import { isJoint, sameEpoch, type Peer, type Region } from "./region.ts";
-import { WaitingProposals, WaitingReads } from "./waiting.ts";
+import { WaitingProposals } from "./waiting.ts";
 
 const MAX_PROPOSALS = 4096;
 /** raftstore.raft-base-tick-interval */
@@ -64,9 +65,7 @@ export class RegionPeer implements RaftGroup {
   readonly members: MembersHeard;
   readonly #host: PeerHost;
   readonly #proposals = new WaitingProposals();
-  readonly #reads = new WaitingReads();
-  /** Reads that followers asked for: whom to answer, by our own context. */
-  readonly #asking = new Map<number, { readonly from: Peer; readonly context: number }>();
+  readonly #reads: PeerReads;
   #state: RegionState | null;
   #role: RoleState["role"] = "follower";
   #term = 0;
@@ -108,6 +107,7 @@ export class RegionPeer implements RaftGroup {
       },
       takeSnapshot: () => this.#takeSnapshot(),
     });
+    this.#reads = new PeerReads(this, this.node, options.host);
   }
 
   /** As log lines name it. */
@@ -176,43 +176,25 @@ export class RegionPeer implements RaftGroup {
     void this.#propose(command, true);
   }
 
-  /**
-   * Resolves with null once what is applied here is as new as anything acknowledged before the call. A leader knows by
-   * its lease or a round of heartbeats, a follower asks its leader.
-   */
+  /** Resolves with null once what is applied here is as new as anything acknowledged before the call. */
   readBarrier(): Promise<RegionError | null> {
     if (this.#state?.mergingInto) return Promise.resolve(this.#frozen());
-    if (this.#isForced) return Promise.resolve(recoveryInProgress(this.id));
-    const leader = this.leaderPeer;
-    if (leader === undefined) return Promise.resolve(this.notLeader());
-    const { context, done } = this.#reads.add();
-    if (!this.isLeader) this.#host.askReadIndex(this, leader, context);
-    else this.node.readIndex(context);
-    this.#host.wake(this.id);
-    return done;
+    return this.#isForced ? Promise.resolve(recoveryInProgress(this.id)) : this.#reads.barrier();
   }
 
   /** A follower wants to know from which index on it may answer. */
   answerReadIndex(from: Peer, context: number): void {
-    if (!this.isLeader || this.#state?.mergingInto) return;
-    const { context: own, done } = this.#reads.add();
-    this.#asking.set(own, { from, context });
-    this.node.readIndex(own);
-    this.#host.wake(this.id);
-    void done.then(() => this.#asking.delete(own));
+    if (this.isLeader && !this.#state?.mergingInto && !this.#isForced) this.#reads.answer(from, context);
   }
 
   /** The leader's answer to `readBarrier`. */
   onReadIndex(context: number, index: number): void {
-    this.#reads.known(context, index);
-    this.#reads.serve(this.node.appliedIndex);
+    this.#reads.onAnswer(context, index);
   }
 
   /** To be called on every tick: what was asked of a leader may have been lost. */
   askAgain(): void {
-    const leader = this.leaderPeer;
-    if (this.isLeader || leader === undefined) return;
-    for (const context of this.#reads.unknown) this.#host.askReadIndex(this, leader, context);
+    this.#reads.askAgain();
   }
 
   /** @returns why it is not even proposed, or null. */
@@ -382,12 +364,7 @@ export class RegionPeer implements RaftGroup {
   }
 
   onReads(states: readonly ReadState[]): void {
-    for (const { context, index } of states) {
-      const asking = this.#asking.get(context);
-      if (asking !== undefined) this.#host.answerReadIndex(this, asking.from, asking.context, index);
-      this.#reads.known(context, index);
-    }
-    this.#reads.serve(this.node.appliedIndex);
+    this.#reads.onReads(states);
   }
 
   /** Answers everybody who waits: their requests may or may not take effect under another leader. */

@@ -226,7 +226,7 @@ function comparable({ status, errorType, data }: Reply): unknown {
 }
 
 function ourApi(text: string): ReturnType<typeof prometheusApi> {
-  const storage = new Storage({ retentionMs: Infinity, maxSamples: Infinity });
+  const storage = new Storage({ retentionMs: Infinity, maxBytes: Infinity });
   for (const line of text.split("\n")) {
     const [sample] = parseExposition(line.replace(/ (\d+)$/, " $1000")).samples;
     if (sample?.timestampMs != null) storage.append(sample.labels, sample.timestampMs, sample.value);

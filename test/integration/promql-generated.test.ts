@@ -156,7 +156,7 @@ describe.skipIf(noPrometheus)(`PromQL beside Debian's Prometheus${noPrometheus ?
 });
 
 function unbounded(): Storage {
-  return new Storage({ retentionMs: Infinity, maxSamples: Infinity });
+  return new Storage({ retentionMs: Infinity, maxBytes: Infinity });
 }
 
 function parsed(text: string): { readonly text?: string; readonly error?: string } {

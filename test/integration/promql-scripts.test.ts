@@ -66,7 +66,7 @@ describeGo("Prometheus' own query tests", () => {
 const MODULE = "github.com/prometheus/prometheus";
 
 function empty(): Storage {
-  return new Storage({ retentionMs: Infinity, maxSamples: Infinity });
+  return new Storage({ retentionMs: Infinity, maxBytes: Infinity });
 }
 
 function load(storage: Storage, series: readonly ScriptSeries[], stepMs: number): void {

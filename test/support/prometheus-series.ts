@@ -20,7 +20,7 @@ export const serverInfo: ServerInfo = { version: "3.5.0", startedAt: 0 as EpochM
  * values; `_` = no sample, `stale` = a marker, `a+bxn` = a, a+b, ... (n+1 values), `axn` = n+1 times a.
  */
 export function seriesStorage(stepMs: number, text: string, startMs = 0): Storage {
-  const storage = new Storage({ retentionMs: Infinity, maxSamples: Infinity });
+  const storage = new Storage({ retentionMs: Infinity, maxBytes: Infinity });
   for (const { labels, samples } of notation(text))
     samples.forEach((sample, index) => {
       const atMs = startMs + index * stepMs;

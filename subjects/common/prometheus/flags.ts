@@ -6,6 +6,8 @@ export interface Flags {
   readonly listenAddress: string;
   readonly storagePath: string;
   readonly retentionMs: number;
+  /** What series and samples may take of memory. */
+  readonly maxBytes: number;
   readonly lookbackMs: number;
   readonly queryTimeoutMs: number;
   readonly maxQuerySamples: number;
@@ -19,6 +21,8 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   "web.listen-address": "0.0.0.0:9090",
   "storage.tsdb.path": "data/",
   "storage.tsdb.retention.time": "15d",
+  // There it bounds the disk and is off by default; here everything is in memory.
+  "storage.tsdb.retention.size": "64MB",
   "query.lookback-delta": "5m",
   "query.timeout": "2m",
   "query.max-samples": "50000000",
@@ -42,6 +46,9 @@ export function readFlags(argv: readonly string[]): Flags {
     if (ms === null || ms === 0) throw new ConfigError(`${name}: not a valid duration string: "${of(name)}"`);
     return ms;
   };
+  const maxBytes = parseSize(of("storage.tsdb.retention.size"));
+  if (maxBytes === null)
+    throw new ConfigError(`storage.tsdb.retention.size: not a size in bytes: "${of("storage.tsdb.retention.size")}"`);
   const maxQuerySamples = Number(of("query.max-samples"));
   if (!Number.isInteger(maxQuerySamples) || maxQuerySamples <= 0)
     throw new ConfigError(`query.max-samples: not a positive integer: "${of("query.max-samples")}"`);
@@ -50,9 +57,19 @@ export function readFlags(argv: readonly string[]): Flags {
     listenAddress: of("web.listen-address"),
     storagePath: of("storage.tsdb.path"),
     retentionMs: durationOf("storage.tsdb.retention.time"),
+    maxBytes,
     lookbackMs: durationOf("query.lookback-delta"),
     queryTimeoutMs: durationOf("query.timeout"),
     maxQuerySamples,
     all: Object.fromEntries(values),
   };
+}
+
+const SIZES = ["B", "KB", "MB", "GB", "TB"];
+
+/** `64MB`, by powers of 1024 as Prometheus' `units.Base2Bytes`; null for anything else, and for nothing at all. */
+function parseSize(text: string): number | null {
+  const [, number, unit = ""] = /^(\d+)(B|KB|MB|GB|TB)$/.exec(text) ?? [];
+  const bytes = Number(number) * 1_024 ** SIZES.indexOf(unit);
+  return bytes > 0 ? bytes : null;
 }

@@ -1,17 +1,16 @@
 /** The embedded Prometheus: see README.md. Runs until SIGTERM or SIGINT. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { serve } from "@hono/node-server";
-import { systemClock } from "../../../harness/base/clock.ts";
+import { isoTime, systemClock, type EpochMs } from "../../../harness/base/clock.ts";
 import { errorText, HarnessError } from "../../../harness/base/errors.ts";
 import { jsonLog } from "../../../harness/base/log.ts";
 import { seededRandom } from "../../../harness/base/random.ts";
-import { addProcessMetrics } from "../metrics/process-metrics.ts";
-import { MetricRegistry } from "../metrics/registry.ts";
 import { exitWithParent } from "../parent-watch.ts";
 import { prometheusApi } from "./api.ts";
 import { readConfig } from "./config.ts";
 import { readFlags } from "./flags.ts";
 import { httpGet } from "./http-get.ts";
+import { ownMetrics, type SweepCounts } from "./own-metrics.ts";
 import { Scraper } from "./scraper.ts";
 import { queryInstantNow, ruleSamples, type QueryOptions } from "./query.ts";
 import { RuleGroup } from "./rules/group.ts";
@@ -20,8 +19,6 @@ import { Storage } from "./storage.ts";
 
 /** The version whose API and language this follows. */
 const VERSION = "3.5.0";
-/** 17 bytes each: about 70 MB at most. */
-const MAX_SAMPLES = 4_000_000;
 const SWEEP_EVERY_MS = 30_000;
 
 const log = jsonLog();
@@ -33,7 +30,7 @@ function start(argv: readonly string[]): void {
   const specs = loadRules(config.ruleFiles, flags.configFile);
   mkdirSync(flags.storagePath, { recursive: true });
   const clock = systemClock;
-  const storage = new Storage({ retentionMs: flags.retentionMs, maxSamples: MAX_SAMPLES });
+  const storage = new Storage({ retentionMs: flags.retentionMs, maxBytes: flags.maxBytes });
   const random = seededRandom("phases");
   const scrapers = config.targets.map(
     (target) => new Scraper(target, { clock, storage, get: httpGet, phase: random.next() }),
@@ -59,6 +56,7 @@ function start(argv: readonly string[]): void {
         query: (text, atMs) => ruleSamples(queryInstantNow(storage, text, atMs, query)),
       }),
   );
+  const swept: SweepCounts = { bySize: 0 };
   const server = { version: VERSION, startedAt: clock.now(), config: configText, flags: flags.all };
   const api = prometheusApi({
     clock,
@@ -67,12 +65,12 @@ function start(argv: readonly string[]): void {
     groups,
     query,
     server,
-    metrics: ownMetrics(storage),
+    metrics: ownMetrics({ version: VERSION, startedAt: server.startedAt, storage, swept, maxBytes: flags.maxBytes }),
   });
   const listener = serve({ fetch: api.fetch, hostname: host, port }, () => {
     log.info("Server is ready to receive web requests.", { address: flags.listenAddress });
     for (const runner of [...scrapers, ...groups]) runner.run(stop.signal).catch(fail);
-    sweepForEver(storage, stop.signal).catch(fail);
+    sweepForEver(storage, swept, stop.signal).catch(fail);
   });
   listener.on("error", (error: Error) =>
     fail(new HarnessError("port-taken", `Unable to start web listener: ${error.message}`)),
@@ -80,24 +78,15 @@ function start(argv: readonly string[]): void {
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => process.exit(0));
 }
 
-function ownMetrics(storage: Storage): () => string {
-  const registry = new MetricRegistry();
-  addProcessMetrics(registry, systemClock.now());
-  const series = registry.gauge("prometheus_tsdb_head_series", "Total number of series in the head block.");
-  const samples = registry.gauge("prometheus_tsdb_head_samples", "Samples that are kept.");
-  const build = registry.gauge("prometheus_build_info", "A metric with a constant '1' value labeled by version.");
-  registry.collect(() => {
-    series.set({}, storage.seriesCount);
-    samples.set({}, storage.sampleCount);
-    build.set({ version: VERSION }, 1);
-  });
-  return () => registry.text();
-}
-
-async function sweepForEver(storage: Storage, signal: AbortSignal): Promise<void> {
+async function sweepForEver(storage: Storage, swept: SweepCounts, signal: AbortSignal): Promise<void> {
   for (;;) {
     await systemClock.sleep(SWEEP_EVERY_MS, signal);
-    storage.sweep(systemClock.now());
+    const cutMs = storage.sweep(systemClock.now());
+    if (cutMs === null) continue;
+    swept.bySize++;
+    log.warn("Deleting samples before their time: storage.tsdb.retention.size exceeded", {
+      oldest: isoTime(cutMs as EpochMs),
+    });
   }
 }
 

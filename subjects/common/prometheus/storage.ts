@@ -1,18 +1,19 @@
 import { labelKey, NAME, type Labels } from "./labels.ts";
 import { matches, type Matcher } from "./matcher.ts";
+import type { SeriesSource } from "./promql/source.ts";
 import { Series } from "./series.ts";
 
 export interface StorageOptions {
   readonly retentionMs: number;
-  /** Bounds memory (17 bytes a sample): when there are more, the oldest go before their time. */
-  readonly maxSamples: number;
+  /** Bounds memory: when it takes more, the oldest samples go before their time. */
+  readonly maxBytes: number;
 }
 
 /** Series and their samples, in memory. */
-export class Storage {
+export class Storage implements SeriesSource {
   readonly #options: StorageOptions;
   readonly #series = new Map<string, Series>();
-  readonly #byName = new Map<string, Set<Series>>();
+  readonly #byName = new Map<string, NamedSeries>();
 
   constructor(options: StorageOptions) {
     this.#options = options;
@@ -20,6 +21,24 @@ export class Storage {
 
   get seriesCount(): number {
     return this.#series.size;
+  }
+
+  get sampleCount(): number {
+    return this.#sum((series) => series.sampleCount);
+  }
+
+  get chunkCount(): number {
+    return this.#sum((series) => series.chunkCount);
+  }
+
+  get byteSize(): number {
+    return this.#sum((series) => series.byteSize);
+  }
+
+  #sum(of: (series: Series) => number): number {
+    let sum = 0;
+    for (const series of this.#series.values()) sum += of(series);
+    return sum;
   }
 
   /** Null without samples. */
@@ -40,17 +59,6 @@ export class Storage {
     return found;
   }
 
-  /** Every series keeps its samples in one piece. */
-  get chunkCount(): number {
-    return this.#series.size;
-  }
-
-  get sampleCount(): number {
-    let count = 0;
-    for (const series of this.#series.values()) count += series.sampleCount;
-    return count;
-  }
-
   /** @returns the series' key, and whether it is new. */
   append(labels: Labels, timeMs: number, value: number): { readonly key: string; readonly isNew: boolean } {
     const key = labelKey(labels);
@@ -60,8 +68,9 @@ export class Storage {
       series = new Series(labels);
       this.#series.set(key, series);
       const name = labels[NAME] ?? "";
-      const named = this.#byName.get(name) ?? new Set();
-      this.#byName.set(name, named.add(series));
+      const named = this.#byName.get(name) ?? new NamedSeries();
+      this.#byName.set(name, named);
+      named.add(series);
     }
     series.append(timeMs, value);
     return { key, isNew };
@@ -75,31 +84,66 @@ export class Storage {
   /** Series whose labels satisfy all matchers, in the order of their labels. */
   select(matchers: readonly Matcher[]): Series[] {
     const name = matchers.find((matcher) => matcher.name === NAME && matcher.op === "=");
-    const candidates = name === undefined ? this.#series.values() : (this.#byName.get(name.value) ?? []);
-    const found: Series[] = [];
-    for (const series of candidates) if (matches(series.labels, matchers)) found.push(series);
-    return found.sort((a, b) => (labelKey(a.labels) < labelKey(b.labels) ? -1 : 1));
+    if (name !== undefined)
+      return this.#byName.get(name.value)?.inOrder.filter((series) => matches(series.labels, matchers)) ?? [];
+    const found = [...this.#series.values()].filter((series) => matches(series.labels, matchers));
+    return found.sort(byLabels);
   }
 
-  /** Drops what is older than the retention, or more if memory's bound asks for it. */
-  sweep(nowMs: number): void {
-    let keepMs = this.#options.retentionMs;
-    this.#dropBefore(nowMs - keepMs);
-    while (this.sampleCount > this.#options.maxSamples && keepMs > 1_000) {
-      keepMs /= 2;
-      this.#dropBefore(nowMs - keepMs);
+  /**
+   * Drops what is older than the retention, and the oldest of the rest while it takes too much memory.
+   *
+   * @returns from when on samples are kept, when memory's bound decided it; else null
+   */
+  sweep(nowMs: number): number | null {
+    this.#dropBefore(nowMs - this.#options.retentionMs);
+    let excess = this.byteSize - this.#options.maxBytes;
+    if (excess <= 0) return null;
+    const chunks = [...this.#series.values()].flatMap((series) => series.packed).sort((a, b) => a.lastMs - b.lastMs);
+    let cutMs: number | null = null;
+    for (const { lastMs, byteSize } of chunks) {
+      if (excess <= 0) break;
+      cutMs = lastMs + 1;
+      excess -= byteSize;
     }
+    if (cutMs !== null) this.#dropBefore(cutMs);
+    return cutMs;
   }
 
   #dropBefore(timeMs: number): void {
     for (const [key, series] of this.#series) {
       if (series.firstTimeMs < timeMs) series.dropBefore(timeMs);
-      if (series.sampleCount > 0) continue;
+      if (series.chunkCount > 0) continue;
       this.#series.delete(key);
       const name = series.labels[NAME] ?? "";
       const named = this.#byName.get(name);
-      named?.delete(series);
-      if (named?.size === 0) this.#byName.delete(name);
+      if (named?.remove(series) === 0) this.#byName.delete(name);
     }
+  }
+}
+
+function byLabels(a: Series, b: Series): number {
+  return labelKey(a.labels) < labelKey(b.labels) ? -1 : 1;
+}
+
+/** The series of one metric. They are put in order when somebody asks, and stay so until one is added. */
+class NamedSeries {
+  readonly #all = new Set<Series>();
+  #ordered: readonly Series[] | null = null;
+
+  add(series: Series): void {
+    this.#all.add(series);
+    this.#ordered = null;
+  }
+
+  /** @returns how many are left */
+  remove(series: Series): number {
+    this.#all.delete(series);
+    this.#ordered = null;
+    return this.#all.size;
+  }
+
+  get inOrder(): readonly Series[] {
+    return (this.#ordered ??= [...this.#all].sort(byLabels));
   }
 }

@@ -207,4 +207,56 @@ describe("under a PD that refuses what the real one refuses", () => {
     expect(await young?.start().exited()).toBe(1);
     expect(young?.log).toMatch(/\[FATAL\].*version should compatible with version {2}9\.0\.0, got 8\./);
   });
+
+  it("a peer that was silent for max-peer-down-duration is reported down, as configured while it runs", async () => {
+    await using started = await startedCluster(3);
+    const { pd, cluster, processOf } = started;
+    const { leader, region } = cluster.at("a");
+    const silent = region.peers.find(({ id }) => id !== leader.id);
+    if (silent === undefined) throw new Error("no follower");
+    const configured = await fetch(`http://${processOf(leader.store_id).statusAddress}/config?persist=false`, {
+      method: "POST",
+      body: JSON.stringify({ "raftstore.max-peer-down-duration": "10s", "raftstore.pd-heartbeat-tick-interval": "5s" }),
+    });
+    expect(configured.status).toBe(200);
+    expect(cluster.at("a").down_peers).toEqual([]);
+    await processOf(silent.store_id).kill();
+    await until(() => cluster.at("a").down_peers.length > 0, "the peer to be reported down");
+    expect(cluster.at("a").down_peers[0]?.peer.id).toBe(silent.id);
+    expect(pd.refusals).toEqual([]);
+  });
+
+  it("raw requests of every kind are answered, in families, by followers, and with the store's health", async () => {
+    await using started = await startedCluster(3);
+    const { pd, client, cluster } = started;
+    for (const key of ["a", "b", "c"]) await client.put(key, `value of ${key}`);
+    const key = Buffer.from("a");
+    const of = (prefix: string, end = "") => ({ start_key: Buffer.from(prefix), end_key: Buffer.from(end) });
+    const keysOf = (reply: Readonly<Record<string, unknown>>) =>
+      (reply["kvs"] as { readonly key: Buffer }[]).map((pair) => pair.key.toString()).join();
+    const ask = (method: string, request: object) => client.insist("a", method, request);
+    expect(keysOf(await ask("RawBatchScan", { ranges: [of("a", "b"), of("b")], each_limit: 5 }))).toBe("a,b,c");
+    expect(keysOf(await ask("RawScan", { ...of("c", "a"), limit: 5, reverse: true, key_only: true }))).toBe("b,a");
+    expect(await ask("RawGetKeyTTL", { key })).toMatchObject({ ttl: "0", not_found: false });
+    expect(await ask("RawGetKeyTTL", { key: Buffer.from("none") })).toMatchObject({ not_found: true });
+    expect(await ask("RawChecksum", { ranges: [of("a")] })).toMatchObject({ total_kvs: "3", total_bytes: "33" });
+    await ask("RawPut", { key, value: Buffer.from("locked"), cf: "lock" });
+    expect(await ask("RawGet", { key, cf: "lock" })).toMatchObject({ value: Buffer.from("locked") });
+    expect(await client.get("a")).toBe("value of a");
+    await ask("RawDeleteRange", of("b", "c"));
+    expect(await client.get("b")).toBeNull();
+
+    const at = cluster.at("a");
+    const follower = at.region.peers.find(({ id }) => id !== at.leader.id);
+    const address = pd.stores.get(Number(follower?.store_id))?.address ?? "";
+    const context = { region_id: at.region.id, region_epoch: at.region.region_epoch, peer: follower };
+    const read = async (flags: object) =>
+      await client.call(address, "RawGet", { context: { ...context, ...flags }, key });
+    expect((await read({})).region_error).toMatchObject({ not_leader: { leader: { id: at.leader.id } } });
+    expect(await read({ replica_read: true })).toMatchObject({ region_error: null, value: Buffer.from("value of a") });
+    expect((await read({ stale_read: true })).region_error).toBeNull();
+    const health = await client.call(address, "GetHealthFeedback", {});
+    expect(health).toMatchObject({ health_feedback: { store_id: follower?.store_id, slow_score: 1 } });
+    expect(pd.refusals).toEqual([]);
+  });
 });

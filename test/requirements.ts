@@ -300,7 +300,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: "the shipped compose file: pinned, loopback only, side by side, with what small machines and crashes need",
     shownBy: {
       "unit/compose-file.test.ts": [
-        "three PD, three TiKV and Prometheus; Grafana and the workload only when asked for",
+        "three PD, three TiKV and Prometheus; Grafana, the workload and load only when asked for",
         "images are pinned and can be replaced",
         "ports are open on this machine alone and can be moved, so that several run side by side",
         "%s can crash, is asked how it is, has time to stop and files to open",
@@ -333,7 +333,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
-    promise: "the stand-ins lose no acknowledged write, and TiKV's official client works against them",
+    promise: "the stand-ins lose no acknowledged write, and TiKV's official clients work against them",
     shownBy: {
       "unit/raft/raft-node.test.ts": ["acknowledges what a majority has on disk, and not before"],
       "unit/raft/schedules.test.ts": ["keeps every acknowledged value and one leader a term with"],
@@ -345,6 +345,54 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "loses nothing acknowledged when every node is killed and started again",
       ],
       "integration/tikv-official-client.suite.ts": ["when all is well", "$kind of $what"],
+    },
+  },
+  {
+    promise:
+      "what others wrote for TiKV works as it is: PD's own command line, and go-ycsb, embedded and in containers",
+    shownBy: {
+      "integration/pd-ctl-official.test.ts": [
+        "stores and regions are shown and found",
+        "schedulers are added, paused, resumed and removed, and act",
+        "operators move what they are told to",
+        "configuration is shown, changed, and refused in PD's words",
+      ],
+      "integration/go-ycsb.test.ts": [
+        "loads its records, then reads, updates, inserts and scans them, without an error",
+      ],
+      "integration/go-ycsb-docker.test.ts": ["it loads, then runs, and ends well"],
+    },
+  },
+  {
+    promise: "every panel of the dashboard has data on the embedded Prometheus and on a real one, unless all is well",
+    shownBy: {
+      "integration/dashboard.test.ts": [
+        "find data on the %s Prometheus, unless all is well",
+        "are answered alike: the same panels with data, the same labels",
+        "find data in the panels that are empty when all is well, once a store is killed and started again",
+      ],
+      "integration/go-ycsb-docker.test.ts": [
+        "while it runs Prometheus has the alert rules, and data for the dashboard",
+      ],
+      "unit/dashboard.test.ts": [
+        "no two panels have one id, one title or one place",
+        "every panel says what it means, in a unit, with a threshold, and every query has a letter",
+        "asks the data source that is provisioned, by its uid, through a variable",
+      ],
+    },
+  },
+  {
+    promise: "every alert fires on its trouble and on nothing else, and the operator can read what fires",
+    shownBy: {
+      "integration/alert-rules.test.ts": [
+        "fire on the series of their trouble, in their words, when it has lasted; none on a healthy cluster",
+        "each has a unit test in which it fires and one in which it does not",
+      ],
+      "unit/alert-rules.test.ts": ["scale how long something has to last and how far they look back, and no threshold"],
+      "unit/agent-tools.test.ts": [
+        "alerts: none, those that fire, the rules behind them; no rules is not the same as no alert",
+      ],
+      "contract/prometheus-client.test.ts": ["says what fires and what is pending, by which rules"],
     },
   },
   {

@@ -18,10 +18,8 @@ import { deadlineExceeded, entryTooLarge, errorStatus, type RegionError } from "
 import { checkRequest, type Checked, type Ready, type WantedKeys } from "./request-check.ts";
 import type { CasOutcome } from "./region-state.ts";
 import type { Store } from "./store.ts";
+import type { ConfigController } from "./config/controller.ts";
 import type { TikvMetrics } from "./tikv-metrics.ts";
-
-/** raftstore.raft-entry-max-size */
-const MAX_ENTRY_BYTES = 8 << 20;
 
 interface Written {
   readonly error: RegionError | null;
@@ -33,8 +31,10 @@ export class RawApi {
   readonly #store: Store;
   readonly #metrics: TikvMetrics;
   readonly #clock: Clock;
+  readonly #config: ConfigController;
 
-  constructor(store: Store, metrics: TikvMetrics, clock: Clock) {
+  constructor(store: Store, metrics: TikvMetrics, clock: Clock, config: ConfigController) {
+    this.#config = config;
     this.#store = store;
     this.#metrics = metrics;
     this.#clock = clock;
@@ -195,7 +195,7 @@ export class RawApi {
     if ("error" in ready) return refused(ready.error);
     const { peer, region } = ready;
     const bytes = ops.reduce((sum, op) => sum + sizeOf(op), 0);
-    if (bytes > MAX_ENTRY_BYTES) return refused(entryTooLarge(region.id, bytes));
+    if (bytes > this.#config.bytes("raftstore.raft-entry-max-size")) return refused(entryTooLarge(region.id, bytes));
     if (this.#isLate(context, started)) return refused(deadlineExceeded());
     this.#metrics.raft.requestWait(this.#clock.monotonic() - started);
     peer.flow.asked(query, ops.length);

@@ -132,7 +132,7 @@ export class TikvNode {
   async #listen(): Promise<OnePortServer> {
     const { settings, log, rules, clock } = this.#options;
     const { store, metrics } = this.#parts;
-    const api = new RawApi(store, metrics, clock);
+    const api = new RawApi(store, metrics, clock, this.#options.config);
     const listening = await listenOnePort({
       ...parseAddress(settings.addr),
       rules,

@@ -29,6 +29,7 @@ export class ConfigController {
   /** The file that changes are written to, and `reload` reads. */
   readonly path: string;
   #current: ConfigTree;
+  readonly #numbers = new Map<string, number>();
   readonly #listeners: ((changed: readonly string[]) => void)[] = [];
 
   constructor(current: ConfigTree, path: string) {
@@ -49,11 +50,11 @@ export class ConfigController {
 
   /** Milliseconds. */
   duration(path: string): number {
-    return durationMs(String(itemAt(this.#current, path))) ?? 0;
+    return this.#numbers.get(path) ?? this.#keep(path, durationMs(String(itemAt(this.#current, path))) ?? 0);
   }
 
   bytes(path: string): number {
-    return sizeBytes(String(itemAt(this.#current, path))) ?? 0;
+    return this.#numbers.get(path) ?? this.#keep(path, sizeBytes(String(itemAt(this.#current, path))) ?? 0);
   }
 
   number(path: string): number {
@@ -120,11 +121,18 @@ export class ConfigController {
     return kindOf(path);
   }
 
+  /** Some are asked for with every write. */
+  #keep(path: string, value: number): number {
+    this.#numbers.set(path, value);
+    return value;
+  }
+
   #become(next: ConfigTree): void {
     const why = invalidConfig(next);
     if (why !== null) throw new ConfigRefused(why);
     const changed = [...items(next)].flatMap(([path, value]) => (itemAt(this.#current, path) === value ? [] : [path]));
     this.#current = mergedConfig(this.#current, next);
+    this.#numbers.clear();
     if (changed.length > 0) for (const listener of this.#listeners) listener(changed);
   }
 }

@@ -247,3 +247,36 @@ describe("recovery of what lost its majority for good", () => {
     expect(recovery.takeReport()).toBeNull();
   });
 });
+
+describe("a replica that was removed while it could not hear", () => {
+  it("goes when it asks the others, even one that never stands for election", async () => {
+    const cluster = new StoreCluster([1, 2, 3, 4]);
+    await cluster.begin(STORES);
+    const leader = cluster.leader(1);
+    const learner = { id: 104, storeId: 4, role: "learner" as const };
+    leader.changePeers([{ type: "add-learner", peer: learner }]);
+    await cluster.until(() => cluster.peer(4, 1)?.initialized === true);
+    cluster.cut.add(4);
+    leader.changePeers([{ type: "remove", peer: learner }]);
+    await cluster.until(() => leader.region?.peers.length === 3);
+    cluster.cut.delete(4);
+    await cluster.tick(30);
+    const forgotten = cluster.peer(4, 1);
+    if (forgotten === undefined) throw new Error("it was told");
+    expect(forgotten.leaderlessSinceMs).not.toBeNull();
+    cluster.store(4).askWhetherMember(forgotten);
+    await cluster.until(() => cluster.peer(4, 1) === undefined);
+  });
+
+  it("and one that hears of its removal goes at once", async () => {
+    const cluster = new StoreCluster([1, 2, 3, 4]);
+    await cluster.begin([1, 2, 3, 4]);
+    const leader = cluster.leader(1);
+    const third = leader.region?.peers.find(({ storeId, id }) => storeId !== 1 && id !== leader.peerId);
+    if (third === undefined) throw new Error("no follower");
+    leader.changePeers([{ type: "remove", peer: third }]);
+    await cluster.settle();
+    await cluster.tick(3);
+    expect(cluster.peer(third.storeId, 1)).toBeUndefined();
+  });
+});

@@ -133,9 +133,13 @@ export class RegionPeer implements RaftGroup {
   get state(): RegionState | null {
     return this.#state;
   }
-  /** Monotonic; null while it knows a leader. */
+  /** Monotonic; null while it hears of a leader. Who may not stand for election keeps the last one it knew of. */
   get leaderlessSinceMs(): number | null {
-    return this.#leaderlessSinceMs;
+    const { leader } = this.node.roleState;
+    if (leader === 0 || leader === this.peerId) return this.#leaderlessSinceMs;
+    const silentMs = this.members.silentMs(leader);
+    const patienceMs = 2 * ELECTION_TICKS * TICK_MS * this.#host.timeFactor;
+    return silentMs > patienceMs ? this.#host.clock.monotonic() - silentMs : null;
   }
   /** Monotonic; when the oldest entry was proposed that somebody waits for. */
   get oldestProposalMs(): number | null {
@@ -270,7 +274,8 @@ export class RegionPeer implements RaftGroup {
   /** Where this store's own disk is in the way, leadership goes to one that has room. */
   #refusedByDisk(allowedOnAlmostFull: boolean): RegionError | null {
     const { region } = this;
-    if (region === null) return null;
+    // Nearly always: nothing to weigh.
+    if (region === null || region.peers.every((peer) => this.#host.diskUsageOf(peer.storeId) === "Normal")) return null;
     const { storeId } = this.#host;
     const members = region.peers.map((peer) => ({
       id: peer.id,

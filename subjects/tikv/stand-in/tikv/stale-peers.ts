@@ -39,8 +39,10 @@ export class StalePeers {
         const missingMs = clock.monotonic() - since;
         const fields = { region_id: peer.id, peer_id: peer.peerId, expect: config.text(ABNORMAL) };
         if (missingMs >= this.#duration("max-leader-missing-duration")) await this.#validate(peer, signal);
-        else if (missingMs >= this.#duration("abnormal-leader-missing-duration"))
+        else if (missingMs >= this.#duration("abnormal-leader-missing-duration")) {
           log.warn("peer.rs:5580", "leader missing longer than abnormal_leader_missing_duration", fields);
+          store.askWhetherMember(peer);
+        }
       }
     }
   }

@@ -44,6 +44,8 @@ export interface StoreOptions {
 }
 
 const MAX_EARLY_VOTES = 64;
+/** Contexts of reads begin at 1. */
+const NOBODY_WAITS = 0;
 const UNREACHABLE_BACKOFF_MS = 10_000;
 /** raftstore.check-long-uncommitted-interval 10 s */
 const UNCOMMITTED_TICKS = 10;
@@ -115,6 +117,12 @@ export class Store implements PeerHost {
   async forget(regionId: number): Promise<void> {
     this.#drop(regionId);
     await this.#runner.write({ group: regionId, removed: true });
+  }
+
+  /** Whoever knows that this replica was removed says so (TiKV: `bcast_check_stale_peer_message`). */
+  askWhetherMember(peer: RegionPeer): void {
+    for (const other of peer.region?.peers ?? [])
+      if (other.id !== peer.peerId) this.askReadIndex(peer, other, NOBODY_WAITS);
   }
 
   /** PD says that it is no member any more, though nobody told it. */

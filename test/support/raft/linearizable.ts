@@ -120,7 +120,5 @@ export function withoutUnseen(
     if (output !== null && input.kind !== "write") found.add(output);
     if (input.kind === "cas") found.add(input.expected);
   }
-  return operations.filter(
-    ({ input, output }) => output !== null || (input.kind !== "read" && found.has(input.value)),
-  );
+  return operations.filter(({ input, output }) => output !== null || (input.kind !== "read" && found.has(input.value)));
 }

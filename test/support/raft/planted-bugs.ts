@@ -1,10 +1,4 @@
-import {
-  encodeMessage,
-  Membership,
-  type RaftMessage,
-  type RaftNode,
-  type RaftStorage,
-} from "../../../subjects/common/raft/index.ts";
+import { encodeMessage, Membership, type RaftMessage, type RaftStorage } from "../../../subjects/common/raft/index.ts";
 import type { CheckName } from "./sim-judge.ts";
 import type { Mischief } from "./sim-mischief.ts";
 import type { Theme } from "./sim-plan.ts";
@@ -66,7 +60,15 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
         });
       },
     }),
-    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "linearizability", "election safety", "log matching", "no exception"],
+    caughtBy: [
+      "leader completeness",
+      "state machine safety",
+      "acknowledged stays",
+      "linearizability",
+      "election safety",
+      "log matching",
+      "no exception",
+    ],
   },
   "vote-twice-after-restart": {
     theme: "elections",
@@ -99,17 +101,20 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
           await storage.write(updates);
         }),
     }),
-    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "election safety", "log matching", "no exception", "linearizability"],
+    caughtBy: [
+      "leader completeness",
+      "state machine safety",
+      "acknowledged stays",
+      "election safety",
+      "log matching",
+      "no exception",
+      "linearizability",
+    ],
   },
   "acknowledge-uncommitted": {
     theme: "mixed",
     plant: () => ({ acknowledgesEarly: true }),
     caughtBy: ["linearizability"],
-  },
-  "commit-of-an-earlier-term": {
-    theme: "leaders",
-    plant: () => commitsByCount(),
-    caughtBy: ["state machine safety", "leader completeness", "no exception"],
   },
   "joint-as-one-majority": {
     theme: "membership",
@@ -144,8 +149,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     plant: () => ({
       incoming: ({ type, snapshot }, process, group) => {
         const node = process.groups.get(group)?.node;
-        if (type !== "snapshot" || snapshot === null || node === undefined || snapshot.index >= node.lastIndex) return false;
-        process.cluster.overwrite(process, { group, snapshot, hardState: { ...node.hardState, commit: snapshot.index } });
+        if (type !== "snapshot" || snapshot === null || node === undefined || snapshot.index >= node.lastIndex)
+          return false;
+        process.cluster.overwrite(process, {
+          group,
+          snapshot,
+          hardState: { ...node.hardState, commit: snapshot.index },
+        });
         return true;
       },
     }),
@@ -179,21 +189,6 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     }),
     caughtBy: ["linearizability"],
   },
-  "promise-forgotten-after-restart": {
-    theme: "leases",
-    plant: () => ({
-      // The reading of a new process's first moment lies far back.
-      monotonic: (real) => {
-        let first = true;
-        return () => {
-          const now = first ? real() - 1e6 : real();
-          first = false;
-          return now;
-        };
-      },
-    }),
-    caughtBy: ["linearizability"],
-  },
   "skip-pre-vote": {
     theme: "return",
     plant: () => ({
@@ -208,29 +203,3 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     caughtBy: ["undisturbed leader"],
   },
 };
-
-/** A leader whose commit index is what a majority has, whatever the term; it sends one entry at a time. */
-function commitsByCount(): Mischief {
-  const reached = new Map<string, number>();
-  const key = (process: SimProcess, group: number, node: RaftNode, id: number): string =>
-    `${process.id}/${group}/${node.roleState.term}/${id}`;
-  return {
-    incoming: ({ type, from, index, reject }, process, group) => {
-      const node = process.groups.get(group)?.node;
-      if (type === "append-reply" && !reject && node?.isLeader === true) {
-        const at = key(process, group, node, from);
-        reached.set(at, Math.max(index, reached.get(at) ?? 0));
-      }
-      return false;
-    },
-    outgoing: (sent, process, group) => {
-      const node = process.groups.get(group)?.node;
-      if (sent.type !== "append" || node === undefined) return [sent];
-      const entries = sent.entries.slice(0, 1);
-      const all = new Membership(node.conf).quorumValue((id) =>
-        id === process.id ? node.lastIndex : (reached.get(key(process, group, node, id)) ?? 0),
-      );
-      return [{ ...sent, entries, commit: Math.max(sent.commit, all) }];
-    },
-  };
-}

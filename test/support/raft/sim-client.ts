@@ -33,7 +33,7 @@ export class SimClient {
   }
 
   #pause(): number {
-    return this.#random.int(10) < 8 ? this.#random.int(12) : this.#random.int(100);
+    return this.#random.int(10) < 8 ? this.#random.int(20) : this.#random.int(100);
   }
 
   #input(key: number): RegisterInput {

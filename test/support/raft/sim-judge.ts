@@ -72,7 +72,10 @@ export class SimJudge {
       const known = committed[index];
       if (known === undefined || known.knownIn >= term) continue;
       if (node.termOf(index) !== known.term)
-        throw new BrokenPromise("leader completeness", `${process}, leader of group ${group} in term ${term}, lacks ${index}`);
+        throw new BrokenPromise(
+          "leader completeness",
+          `${process}, leader of group ${group} in term ${term}, lacks ${index}`,
+        );
       break;
     }
   }
@@ -87,7 +90,10 @@ export class SimJudge {
       const text = kind + data.toString("latin1");
       if (known === undefined) terms.set(term, { before, text });
       else if (known.text !== text || (known.before !== null && before !== null && known.before !== before))
-        throw new BrokenPromise("log matching", `group ${group} has two different logs that end in ${index} of term ${term}`);
+        throw new BrokenPromise(
+          "log matching",
+          `group ${group} has two different logs that end in ${index} of term ${term}`,
+        );
       before = term;
     }
   }

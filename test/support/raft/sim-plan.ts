@@ -213,9 +213,11 @@ function duel(cluster: SimCluster, roll: number): void {
   network.straggling = 0.3;
   world.after(400, () => quiet(cluster));
   const first = random.pick(cluster.processes);
-  const others = cluster.processes.filter((process) => process !== first);
-  for (const process of [first, random.pick(others)]) world.after(8 + random.int(15), () => campaign(process));
-  for (let round = 0; round < 6; round++) world.after(20 + random.int(100), () => restart(random.pick(others)));
+  const second = random.pick(cluster.processes.filter((process) => process !== first));
+  const others = cluster.processes.filter((process) => process !== first && process !== second);
+  const at = 8 + random.int(15);
+  for (const process of [first, second]) world.after(at + random.int(6), () => campaign(process));
+  for (let round = 0; round < 6; round++) world.after(at + 8 + random.int(80), () => restart(random.pick(others)));
 }
 
 function campaign(process: SimProcess): void {
@@ -254,7 +256,12 @@ function cut({ world, network, stats }: SimCluster, links: readonly number[], fo
   });
 }
 
-function atLeader(cluster: SimCluster, kind: "transfer" | "change" | "leave" | "split", id: number, roll: number): void {
+function atLeader(
+  cluster: SimCluster,
+  kind: "transfer" | "change" | "leave" | "split",
+  id: number,
+  roll: number,
+): void {
   const groups = cluster.groupIds();
   const groupId = groups[roll % groups.length] ?? 1;
   const [leader] = cluster.leaders(groupId);

@@ -254,7 +254,8 @@ export class SimGroup implements RaftGroup {
     if (at === null) return false;
     this.#writes.set(at.index, { term: at.term, settle });
     this.#process.wake(this.id);
-    if (this.#process.cluster.mischief?.acknowledgesEarly === true) settle({ found: 0, applied: true });
+    if (command.kind === "write" && this.#process.cluster.mischief?.acknowledgesEarly === true)
+      settle({ found: 0, applied: true });
     return true;
   }
 

@@ -54,7 +54,7 @@ export class SimWorld {
       if (this.#promised) {
         this.#promised = false;
         // A runner goes on after a write by way of a few promises.
-        for (let turn = 0; turn < 12; turn++) await null;
+        for (let turn = 0; turn < 12; turn++) await Promise.resolve();
       }
     }
     this.now = Math.max(this.now, until);

@@ -25,6 +25,7 @@ it("a disk is inspected with writes of its own while nobody writes, and a write 
   await until(() => inspector.score >= 8, "the score to rise");
   inspector.writing(null);
   const [high, count] = [inspector.score, observed.length];
+  expect(high).toBeLessThanOrEqual(100);
   await until(() => inspector.score < high && observed.length > count, "it to fall again");
   stop.abort();
   await running;

@@ -209,15 +209,26 @@ describe("members", () => {
     await pd.leader(signal);
   });
 
-  test("a member that has not met the others says that it has not started", async ({ signal }) => {
+  test("a member that starts again is silent until it has met the others, then says that it has not started", async ({
+    signal,
+  }) => {
     for (const name of pd.names) await pd.stop(name);
     await pd.start("pd1");
-    expect(await pd.get("pd1", "/pd/api/v1/stores")).toMatchObject({
-      status: 500,
-      body: "[PD:server:ErrServerNotStarted]server not started\n",
-    });
+    const path = `${pd.urls["pd1"]}/pd/api/v1/stores`;
+    await expect(fetch(path, { signal: AbortSignal.timeout(500) })).rejects.toThrow(/timeout/);
+    const waiting = pd.get("pd1", "/pd/api/v1/stores");
     await pd.start("pd0");
+    expect(await waiting).toMatchObject({ status: 500, body: "[PD:server:ErrServerNotStarted]server not started\n" });
     await pd.leader(signal);
+  });
+
+  test("a member that meets nobody gives up after five minutes, as PD does", async () => {
+    for (const name of pd.names) await pd.stop(name);
+    const [name = ""] = pd.names;
+    const ended = new Promise<unknown>((resolve) => void pd.start(name, { timeFactor: 0.001, onFatal: resolve }));
+    expect(String(await ended)).toContain("[PD:server:ErrCancelStartEtcd]etcd start canceled");
+    for (const each of pd.names) await pd.stop(each);
+    await Promise.all(pd.names.map((each) => pd.start(each)));
   });
 
   test("leadership goes where it is sent, and the key is free at once", async ({ signal }) => {

@@ -8,14 +8,14 @@ import { waitFor } from "../../harness/base/wait.ts";
 import { noLinkRules } from "../../subjects/common/link/link-rules.ts";
 import { nodeLog } from "../../subjects/tikv/stand-in/node-log.ts";
 import { parsePdFlags } from "../../subjects/tikv/stand-in/pd/flags.ts";
-import { startPd } from "../../subjects/tikv/stand-in/pd/pd-server.ts";
+import { startPd, type PdDeps } from "../../subjects/tikv/stand-in/pd/pd-server.ts";
 
 export interface PdCluster extends AsyncDisposable {
   readonly names: readonly string[];
   readonly urls: Readonly<Record<string, string>>;
   readonly logs: string[];
   stop(name: string): Promise<void>;
-  start(name: string): Promise<void>;
+  start(name: string, change?: Partial<Pick<PdDeps, "timeFactor" | "onFatal">>): Promise<void>;
   /** Waits until all members that run agree on a leader. */
   leader(signal: AbortSignal): Promise<string>;
   get(
@@ -40,7 +40,7 @@ export async function startPdCluster(options: {
   const urls = Object.fromEntries(names.map((name, n) => [name, client(n)]));
   const running = new Map<string, AsyncDisposable>();
   const logs: string[] = [];
-  const start = async (name: string) => {
+  const start: PdCluster["start"] = async (name, change = {}) => {
     const n = names.indexOf(name);
     const flags = parsePdFlags(
       [
@@ -62,6 +62,7 @@ export async function startPdCluster(options: {
       onFatal: (error: unknown) => {
         throw error;
       },
+      ...change,
     };
     running.set(name, await startPd(flags, deps));
   };
@@ -102,7 +103,7 @@ export async function startPdCluster(options: {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  await Promise.all(names.map(start));
+  await Promise.all(names.map((name) => start(name)));
   return cluster;
 }
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../../../harness/base/clock.ts";
-import { errorText } from "../../../../harness/base/errors.ts";
+import { errorText, HarnessError } from "../../../../harness/base/errors.ts";
 import type { Random } from "../../../../harness/base/random.ts";
 import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
@@ -12,7 +12,7 @@ import { Cluster } from "./cluster.ts";
 import { readConfigFile, type FileConfig } from "./config-file.ts";
 import { Consensus, NotDecidedError, type News } from "./consensus.ts";
 import type { PdFlags } from "./flags.ts";
-import { PdGrpcService } from "./grpc-service.ts";
+import { pdGrpcServer } from "./grpc/pd-grpc-server.ts";
 import { pdListener } from "./http/listener.ts";
 import { Leadership } from "./leadership.ts";
 import { addPdMetrics } from "./metrics.ts";
@@ -46,6 +46,7 @@ const HANDOVER_MS = 1_000;
 const READ_PATIENCE_MS = 2_000;
 /** etcd's `ConnProbingInterval` between members (server/etcdserver/api/rafthttp/probing_status.go). */
 const PROBE_MS = 3_000;
+const START_TIMEOUT_MS = 300_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
@@ -175,7 +176,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
       rules,
       log: muted,
       http: pdListener(parts, clock),
-      grpc: new PdGrpcService({ cluster, leadership, coordinator, observed, clock, log }).server(),
+      grpc: pdGrpcServer({ cluster, leadership, coordinator, observed, clock, log }),
     }),
   );
   scope.use(
@@ -187,6 +188,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
     }),
   );
   void probePeers(consensus, clock, probing.signal);
+  void giveUpAlone(leadership, deps, probing.signal);
   const open = scope.move();
   const close = () => open.disposeAsync();
   return {
@@ -270,6 +272,18 @@ function decideMember(consensus: Consensus, member: MemberMeta): void {
     // It will introduce itself again to whoever leads next.
     if (!(error instanceof NotDecidedError)) throw error;
   });
+}
+
+/** PD waits for the others so long, then ends (tikv/pd:server/server.go, `EtcdStartTimeout`). */
+async function giveUpAlone(leadership: Leadership, deps: PdDeps, signal: AbortSignal): Promise<void> {
+  const met = new AbortController();
+  leadership.joined.then(
+    () => met.abort(),
+    () => {},
+  );
+  await deps.clock.sleep(START_TIMEOUT_MS * deps.timeFactor, AbortSignal.any([signal, met.signal])).catch(() => {});
+  if (!signal.aborted && !met.signal.aborted)
+    deps.onFatal(new HarnessError("timeout", "[PD:server:ErrCancelStartEtcd]etcd start canceled"));
 }
 
 /** As etcd's prober does. */

@@ -52,6 +52,13 @@ export interface TemporaryItem {
   readonly untilMs: number;
 }
 
+/** Timestamps as decimal uint64. */
+export interface SafePoints {
+  readonly gc: string;
+  readonly external: string;
+  readonly services: readonly { readonly id: string; readonly safePoint: string; readonly expiresAtS: number }[];
+}
+
 /** What all members agree on. Plain JSON: it is its own snapshot. */
 export interface ClusterState {
   /** Decimal uint64; empty until the first leader has drawn one. */
@@ -73,6 +80,7 @@ export interface ClusterState {
   readonly clusterVersion: string;
   readonly rules: readonly Rule[];
   readonly slowStore: SlowStoreConfig;
+  readonly safePoints: SafePoints;
   readonly schedulers: readonly string[];
   readonly storeSchedulers: readonly StoreScheduler[];
 }
@@ -97,6 +105,7 @@ export type Command =
   | { readonly kind: "cluster-version"; readonly version: string }
   | { readonly kind: "rules"; readonly rules: readonly Rule[] }
   | { readonly kind: "slow-store"; readonly config: SlowStoreConfig }
+  | { readonly kind: "safe-points"; readonly safePoints: SafePoints }
   | {
       readonly kind: "schedulers";
       readonly schedulers: readonly string[];
@@ -126,6 +135,7 @@ export function initialState(members: readonly MemberMeta[]): ClusterState {
     clusterVersion: "",
     rules: [defaultRule(defaultReplication)],
     slowStore: { recoverySec: 1_800, batch: 3, stores: [] },
+    safePoints: { gc: "0", external: "0", services: [] },
     schedulers: DEFAULT_SCHEDULERS,
     storeSchedulers: [],
   };
@@ -161,6 +171,8 @@ export function applyCommand(state: ClusterState, command: Command): ClusterStat
       return { ...state, clusterVersion: command.version };
     case "rules":
       return { ...state, rules: command.rules };
+    case "safe-points":
+      return { ...state, safePoints: command.safePoints };
     case "slow-store":
       return { ...state, slowStore: command.config };
     case "schedulers":

@@ -117,3 +117,24 @@ export function statsFromWire(wire: WireStats): StoreStats {
     cpuUsage: wire.cpu_usages.reduce((sum, { value }) => sum + Number(value), 0),
   };
 }
+
+/** What a store has last reported, as far as it is kept. Null: nothing to this leader. */
+export function statsToWire(storeId: number, stats: StoreStats | null): Record<string, unknown> | null {
+  if (stats === null) return null;
+  return {
+    store_id: String(storeId),
+    capacity: String(stats.capacity),
+    available: String(stats.available),
+    used_size: String(stats.usedSize),
+    sending_snap_count: stats.sendingSnapCount,
+    receiving_snap_count: stats.receivingSnapCount,
+    start_time: stats.startTime,
+    is_busy: stats.isBusy,
+    bytes_written: String(stats.bytesWritten),
+    keys_written: String(stats.keysWritten),
+    bytes_read: String(stats.bytesRead),
+    keys_read: String(stats.keysRead),
+    slow_score: String(stats.slowScore),
+    is_stopping: stats.isStopping,
+  };
+}

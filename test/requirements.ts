@@ -720,6 +720,47 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "unit/tikv-ctl.test.ts": ["%s, by whichever PD answers"],
     },
   },
+  {
+    promise: "a store says to PD what a TiKV says, and does what PD asks of regions as TiKV does",
+    shownBy: {
+      "contract/tikv-pd-wire.test.ts": [
+        "has no field that they do not know, in heartbeats, splits and joint consensus",
+      ],
+      "integration/tikv-strict-pd.test.ts": [
+        "a replica moves by joint consensus while its leader is demoted, and no acknowledged write is lost",
+        "a merge takes the source's range and pairs over, and they are there after all were killed",
+        "splits where it is told, in the middle, and by itself when a region has grown too big",
+        "a store that PD has buried does not start again, nor one below the cluster's version, nor one of a twin",
+        "a peer that was silent for max-peer-down-duration is reported down, as configured while it runs",
+      ],
+      "integration/tikv-moves.test.ts": [
+        "replicas leave a store by joint consensus under load, and no acknowledged write is lost",
+      ],
+      "unit/tikv-store/change-peers.test.ts": [
+        "of several is joint until it is left; the epoch counts every peer that moves, both times",
+        "says the same to Raft as to the region, whatever is changed",
+      ],
+      "unit/tikv-store/store-cluster.test.ts": [
+        "is taken back when the target has changed meanwhile, and the source goes on under a new version",
+        "reaches a store that slept through it, by the log or by a snapshot, and its stale replica goes",
+        "leads by force, demotes who is gone, and then writes again; until then it refuses",
+        "goes when it asks the others, even one that never stands for election",
+      ],
+    },
+  },
+  {
+    promise: "a store answers raw requests as TiKV does, and a leader without a majority for less than its lease",
+    shownBy: {
+      "unit/tikv-store/raw-requests.test.ts": ["is CRC-64/XZ, xored over pairs in any order"],
+      "unit/tikv-store/store-cluster.test.ts": [
+        "a leader without a majority answers by its lease for less than 9 s, and writes nothing",
+        "a follower answers once it has applied what its leader had committed",
+      ],
+      "integration/tikv-strict-pd.test.ts": [
+        "raw requests of every kind are answered, in families, by followers, and with the store's health",
+      ],
+    },
+  },
   // ---- rails
   {
     promise: "who may import whom is enforced, and so are the bans on real time and chance",

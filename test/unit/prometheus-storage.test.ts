@@ -39,9 +39,25 @@ hex 0x10
       { labels: { __name__: "down", a: "}" }, value: -Infinity, timestampMs: null },
       { labels: { __name__: "hex" }, value: 16, timestampMs: null },
     ]);
-    expect(metadata.get("http_total")).toEqual({ type: "counter", help: "How many.\nTwo lines." });
+    expect(metadata.get("http_total")).toEqual({ type: "counter", help: "How many.\nTwo lines.", unit: "" });
   });
-  test.each(["a{b=c} 1", 'a{b="c" 1', "a", "1a 2", "a one", "a 1 2 3", "<html>"])(
+  test("OpenMetrics: seconds, exemplars, units, and the end that has to be there", () => {
+    const text = `# TYPE wait_seconds histogram
+# UNIT wait_seconds seconds
+wait_seconds_bucket{le="1"} 5 1.5 # {trace="a } b"} 0.7 1.4
+wait_seconds_bucket{le="+Inf"} 6 # {trace="c"} 3
+wait_seconds_created 12.5
+`;
+    const { samples, metadata } = parseExposition(`${text}# EOF\n`, "openmetrics");
+    expect(samples.map(({ value, timestampMs }) => [value, timestampMs])).toEqual([
+      [5, 1_500],
+      [6, null],
+      [12.5, null],
+    ]);
+    expect(metadata.get("wait_seconds")).toEqual({ type: "histogram", help: "", unit: "seconds" });
+    expect(() => parseExposition(text, "openmetrics")).toThrow("# EOF");
+  });
+  test.each(["a{b=c} 1", 'a{b="c" 1', "a", "1a 2", "a one", "a 1 2 3", "a 1 2.5", "<html>"])(
     "refuses %s, naming the line",
     (line) => {
       expect(() => parseExposition(`ok 1\n${line}\n`)).toThrow("line 2");
@@ -213,7 +229,7 @@ describe("scraping", () => {
     labels: { job: "pd", instance: "pd0" },
     discoveredLabels: {},
   };
-  const found = (body: string): HttpAnswer => ({ status: 200, statusText: "OK", body });
+  const found = (body: string): HttpAnswer => ({ status: 200, statusText: "OK", contentType: "", body });
   const setUp = (answer: (signal: AbortSignal) => Promise<HttpAnswer>) => {
     const clock = new ManualClock();
     const storage = new Storage({ retentionMs: Infinity, maxBytes: Infinity });
@@ -256,7 +272,7 @@ describe("scraping", () => {
     ["refuses", () => Promise.reject(new Error("connection refused")), "connection refused"],
     [
       "answers 500",
-      () => Promise.resolve({ status: 500, statusText: "Internal Server Error", body: "no" }),
+      () => Promise.resolve({ status: 500, statusText: "Internal Server Error", contentType: "", body: "no" }),
       "server returned HTTP status 500 Internal Server Error",
     ],
     ["answers nonsense", () => Promise.resolve(found("<html>")), "line 1"],

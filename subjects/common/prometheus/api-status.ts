@@ -79,12 +79,12 @@ export function metricMetadata(
 ): Map<string, object[]> {
   const found = new Map<string, { type: string; help: string; unit: string }[]>();
   for (const scraper of scrapers)
-    for (const [name, { type, help }] of scraper.metadata) {
+    for (const [name, { type, help, unit }] of scraper.metadata) {
       if (only !== null && only !== "" && only !== name) continue;
       const known = found.get(name) ?? [];
       found.set(name, known);
       if (perMetric > 0 && known.length >= perMetric) continue;
-      if (!known.some((each) => each.type === type && each.help === help)) known.push({ type, help, unit: "" });
+      if (!known.some((each) => each.type === type && each.help === help)) known.push({ type, help, unit });
     }
   return found;
 }

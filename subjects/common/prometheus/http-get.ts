@@ -1,9 +1,11 @@
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
+import { createGunzip } from "node:zlib";
 
 export interface HttpAnswer {
   readonly status: number;
   readonly statusText: string;
+  readonly contentType: string;
   readonly body: string;
 }
 
@@ -33,15 +35,18 @@ const GO_WORDS: Readonly<Record<string, string>> = {
  */
 export const httpGet: HttpGet = async (url, headers, signal) => {
   try {
-    const reply = await answer(url, headers, signal);
-    let [body, bytes] = ["", 0];
-    reply.setEncoding("utf8");
-    for await (const chunk of reply as AsyncIterable<string>) {
+    const reply = await answer(url, { ...headers, "accept-encoding": "gzip" }, signal);
+    const packed = reply.headers["content-encoding"] === "gzip";
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of (packed ? reply.pipe(createGunzip()) : reply) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > MAX_BODY_BYTES) throw new Error("body size limit exceeded");
-      body += chunk;
+      chunks.push(chunk);
     }
-    return { status: reply.statusCode ?? 0, statusText: reply.statusMessage ?? "", body };
+    const body = Buffer.concat(chunks).toString();
+    const { statusCode: status = 0, statusMessage: statusText = "" } = reply;
+    return { status, statusText, contentType: reply.headers["content-type"] ?? "", body };
   } catch (error) {
     signal.throwIfAborted();
     const { code, address, port, message } = error as NodeJS.ErrnoException & { address?: string; port?: number };

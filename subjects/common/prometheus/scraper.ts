@@ -4,7 +4,7 @@ import type { Target } from "./config.ts";
 import type { HttpGet } from "./http-get.ts";
 import { NAME, type Labels } from "./labels.ts";
 import type { Storage } from "./storage.ts";
-import { parseExposition, type MetricMetadata, type ScrapedSample } from "./text-format.ts";
+import { formatOf, parseExposition, type Exposition, type MetricMetadata, type ScrapedSample } from "./text-format.ts";
 
 export interface TargetStatus {
   readonly target: Target;
@@ -22,7 +22,7 @@ export interface ScraperDeps {
   readonly phase: number;
 }
 
-const ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1";
+const ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
 
 /** Scrapes one target for ever, and says of its series when they are gone. */
 export class Scraper {
@@ -67,7 +67,7 @@ export class Scraper {
     let samples: readonly ScrapedSample[] = [];
     let error = "";
     try {
-      const { samples: scraped, metadata } = parseExposition(await this.#body(signal));
+      const { samples: scraped, metadata } = await this.#exposition(signal);
       samples = scraped;
       this.#metadata = metadata;
     } catch (thrown) {
@@ -93,7 +93,7 @@ export class Scraper {
     };
   }
 
-  async #body(signal: AbortSignal): Promise<string> {
+  async #exposition(signal: AbortSignal): Promise<Exposition> {
     const { url, timeoutMs } = this.#target;
     const timeout = new AbortController();
     const done = new AbortController();
@@ -104,9 +104,9 @@ export class Scraper {
     try {
       const limited = AbortSignal.any([signal, timeout.signal]);
       const headers = { accept: ACCEPT, "x-prometheus-scrape-timeout-seconds": String(timeoutMs / 1_000) };
-      const { status, statusText, body } = await this.#deps.get(url, headers, limited);
+      const { status, statusText, contentType, body } = await this.#deps.get(url, headers, limited);
       if (status !== 200) throw new Error(`server returned HTTP status ${status} ${statusText}`.trim());
-      return body;
+      return parseExposition(body, formatOf(contentType));
     } finally {
       done.abort();
     }

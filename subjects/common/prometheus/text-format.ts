@@ -10,6 +10,7 @@ export interface ScrapedSample {
 export interface MetricMetadata {
   readonly type: string;
   readonly help: string;
+  readonly unit: string;
 }
 
 export interface Exposition {
@@ -17,28 +18,39 @@ export interface Exposition {
   readonly metadata: ReadonlyMap<string, MetricMetadata>;
 }
 
+/** As the reply's content type says. */
+export type ExpositionFormat = "text" | "openmetrics";
+
+export function formatOf(contentType: string): ExpositionFormat {
+  return contentType.includes("application/openmetrics-text") ? "openmetrics" : "text";
+}
+
 /**
- * Prometheus text format 0.0.4.
+ * Prometheus text format 0.0.4, or OpenMetrics 1.0: its times are seconds, exemplars are passed over, and it ends with
+ * `# EOF`.
  *
  * @throws SyntaxError naming the line: one bad line spoils the scrape, as in Prometheus.
  */
-export function parseExposition(text: string): Exposition {
+export function parseExposition(text: string, format: ExpositionFormat = "text"): Exposition {
   const samples: ScrapedSample[] = [];
-  const metadata = new Map<string, { type: string; help: string }>();
+  const metadata = new Map<string, { type: string; help: string; unit: string }>();
   const lines = text.split("\n");
+  const open = format === "openmetrics";
+  if (open && !/\n?# EOF\n?$/.test(text)) throw new SyntaxError("data does not end with # EOF");
   for (const [index, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === "") continue;
     if (line.startsWith("#")) {
-      const [, word, name, rest] = /^#\s+(HELP|TYPE)\s+(\S+)\s*(.*)$/.exec(line) ?? [];
+      const [, word, name, rest] = /^#\s+(HELP|TYPE|UNIT)\s+(\S+)\s*(.*)$/.exec(line) ?? [];
       if (name === undefined) continue;
-      const about = metadata.get(name) ?? { type: "unknown", help: "" };
+      const about = metadata.get(name) ?? { type: "unknown", help: "", unit: "" };
       metadata.set(name, about);
       if (word === "TYPE") about.type = rest ?? "unknown";
+      else if (word === "UNIT") about.unit = rest ?? "";
       else about.help = unescape(rest ?? "");
       continue;
     }
-    const sample = parseSample(line);
+    const sample = parseSample(open ? line.replace(EXEMPLAR, "") : line, open);
     if (sample === null) throw new SyntaxError(`line ${index + 1}: not a sample: ${line.slice(0, 80)}`);
     samples.push(sample);
   }
@@ -47,9 +59,10 @@ export function parseExposition(text: string): Exposition {
 
 const NAME_SHAPE = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL_SHAPE = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,?)/y;
-const VALUE_SHAPE = /\s+(\S+)(?:\s+(-?\d+))?\s*$/y;
+const VALUE_SHAPE = /\s+(\S+)(?:\s+(-?[\d.]+(?:e[+-]?\d+)?))?\s*$/y;
+const EXEMPLAR = / # \{(?:[^"}]|"(?:[^"\\]|\\.)*")*\} \S+(?: \S+)?$/;
 
-function parseSample(line: string): ScrapedSample | null {
+function parseSample(line: string, open: boolean): ScrapedSample | null {
   NAME_SHAPE.lastIndex = 0;
   const name = NAME_SHAPE.exec(line)?.[0];
   if (name === undefined) return null;
@@ -75,8 +88,14 @@ function parseSample(line: string): ScrapedSample | null {
     line[at] === " " || line[at] === "\t" ? line : `${line.slice(0, at)} ${line.slice(at)}`,
   );
   const value = match === null ? null : parseFloatText(match[1] as string);
-  if (match === null || value === null) return null;
-  return { labels: Object.fromEntries(labels), value, timestampMs: match[2] === undefined ? null : Number(match[2]) };
+  if (match === null || value === null || (!open && match[2]?.includes(".") === true)) return null;
+  return { labels: Object.fromEntries(labels), value, timestampMs: stampOf(match[2], open) };
+}
+
+/** Whole ms, or seconds with a fraction in OpenMetrics. */
+function stampOf(text: string | undefined, open: boolean): number | null {
+  if (text === undefined) return null;
+  return open ? Math.round(Number(text) * 1_000) : Number(text);
 }
 
 /** As Go's `strconv.ParseFloat` reads metric values; null when it is no number. */

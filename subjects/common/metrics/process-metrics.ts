@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { EpochMs } from "../../../harness/base/clock.ts";
 import type { MetricRegistry } from "./registry.ts";
 
@@ -12,16 +12,26 @@ export function addProcessMetrics(registry: MetricRegistry, startedAt: EpochMs):
   let usedBefore = 0;
   registry.collect(() => {
     const { user, system } = process.cpuUsage();
-    const memory = process.memoryUsage();
     start.set({}, startedAt / 1000);
     const used = (user + system) / 1e6;
     cpu.inc({}, used - usedBefore);
     usedBefore = used;
-    resident.set({}, memory.rss);
-    virtual.set({}, memory.rss + memory.external);
+    resident.set({}, process.memoryUsage.rss());
+    const size = virtualBytes();
+    if (size !== null) virtual.set({}, size);
     const open = openFiles();
     if (open !== null) files.set({}, open);
   });
+}
+
+/** Null where the system does not say (macOS). Fields are counted from the command's closing bracket on (proc(5)). */
+function virtualBytes(): number | null {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[20]);
+  } catch {
+    return null;
+  }
 }
 
 /** Null where the system does not say (macOS). */

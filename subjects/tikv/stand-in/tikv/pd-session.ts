@@ -123,11 +123,15 @@ export class PdSession implements AsyncDisposable {
     for (let left = TIMESTAMP_TRIES; left > 0; left--) {
       const { client } = await this.#findLeader(signal);
       const timeout = AbortSignal.timeout(Math.max(LEAST_TIMEOUT_MS, REQUEST_TIMEOUT_MS * timeFactor));
+      const started = clock.monotonic();
       try {
         const method = methodOf<object, { readonly header: ReplyHeader | null }>("Tso");
         await using stream = await client.bidi(method, AbortSignal.any([signal, timeout]));
         stream.write({ header: this.header(), count: 1 });
-        for await (const _ of stream.responses) return;
+        for await (const _ of stream.responses) {
+          this.#options.requests.observe({ type: "tso" }, (clock.monotonic() - started) / 1000);
+          return;
+        }
       } catch (error) {
         signal.throwIfAborted();
         last = error;

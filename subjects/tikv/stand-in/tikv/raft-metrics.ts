@@ -4,6 +4,8 @@ import type { MessageType } from "../../../common/raft/index.ts";
 
 /** tikv/tikv:components/raftstore/src/store/metrics.rs, for nearly every duration. */
 export const RAFT_BUCKETS = exponentialBuckets(0.000_01, 2, 26);
+/** components/raftstore/src/coprocessor/metrics.rs */
+const SIZE_BUCKETS = exponentialBuckets(2 ** 20, 2, 20);
 const LAG_BUCKETS = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 5120, 10_240];
 
 const SENT_TYPES: Readonly<Partial<Record<MessageType, string>>> = {
@@ -41,6 +43,8 @@ export class RaftMetrics {
   readonly applyLog: (ms: number) => void;
   /** Entries that the slowest member of a led region has not got yet. */
   readonly logLag: (entries: number) => void;
+  /** What a led region holds, in bytes, looked at once a minute. */
+  readonly regionSize: (bytes: number) => void;
   /** One turn over all regions that have something to do. */
   readonly ready: (ms: number) => void;
   /** One tick over all regions. */
@@ -81,6 +85,9 @@ export class RaftMetrics {
     );
     this.logLag = registry
       .histogram("tikv_raftstore_log_lag", "Bucketed histogram of log lag in a region.", LAG_BUCKETS)
+      .bind({});
+    this.regionSize = registry
+      .histogram("tikv_raftstore_region_size", "Bucketed histogram of approximate region size.", SIZE_BUCKETS)
       .bind({});
     const process = registry.histogram(
       "tikv_raftstore_raft_process_duration_secs",

@@ -47,6 +47,7 @@ const MAX_EARLY_VOTES = 64;
 /** Contexts of reads begin at 1. */
 const NOBODY_WAITS = 0;
 const UNREACHABLE_BACKOFF_MS = 10_000;
+const SIZE_TICKS = 60;
 /** raftstore.check-long-uncommitted-interval 10 s */
 const UNCOMMITTED_TICKS = 10;
 /** raftstore.raft-log-gc-tick-interval 3 s: how often a leader looks how far its followers are. */
@@ -139,6 +140,7 @@ export class Store implements PeerHost {
       peer.askAgain();
       driveMerge(peer, this);
       if (peer.isLeader && this.#ticks % LOG_LAG_TICKS === 0) this.metrics.logLag(peer.logLag());
+      if (peer.isLeader && this.#ticks % SIZE_TICKS === 0) this.metrics.regionSize(peer.approximateBytes);
       if (peer.isLeader && this.#ticks % UNCOMMITTED_TICKS === 0) peer.noticeUncommitted();
       this.#runner.wake(peer.id);
     }

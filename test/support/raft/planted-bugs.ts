@@ -159,7 +159,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
         return true;
       },
     }),
-    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "no exception"],
+    caughtBy: ["leader completeness", "state machine safety", "acknowledged stays", "no exception", "convergence"],
   },
   "lease-kept-across-transfer": {
     theme: "leases",

@@ -2,10 +2,12 @@
 // In the clone nothing uses it.
 import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { root } from "./toolchain.mjs";
 
 const PARTS = ["harness", "scenarios", "subjects", "tickets", "docker"];
+/** `subject check` compares with a healthy cluster; the other states are the tests'. */
+const RECORDINGS = ["README.md", "healthy.json", "metrics-leader.txt", "metrics-pd0.txt"];
 const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
@@ -22,9 +24,11 @@ for (const part of PARTS) cpSync(join(root, part), join(dist, part), { recursive
 for (const file of readdirSync(dist, { recursive: true, encoding: "utf8" }))
   if (file.endsWith(".js")) nameCompiled(join(dist, file));
 
-/** Compose files, .proto, runbooks and whatever else stands beside the sources. */
+/** Compose files, .proto, runbooks and whatever else stands beside the sources; of the recordings what a command reads. */
 function isAsset(path) {
-  return statSync(path).isDirectory() || !path.endsWith(".ts");
+  if (statSync(path).isDirectory()) return true;
+  if (path.includes("/recordings/")) return RECORDINGS.includes(basename(path));
+  return !path.endsWith(".ts");
 }
 
 /** tsc rewrites imports; this the other paths of our sources: programs that are started, files that are digested. */

@@ -6,7 +6,7 @@ import type { ErrorCode } from "../base/errors.ts";
  */
 export const EXIT = {
   ok: 0,
-  /** The lab worked; the outcome is not a pass (verdict fail or unknown, a check of `doctor` that failed). */
+  /** The lab worked; the outcome is not a pass (verdict fail or unknown, a check of `doctor` that failed, a difference found). */
   notPassed: 1,
   usage: 2,
   /** The trial is void: the lab itself failed, so nothing can be said about the operator. */

@@ -26,6 +26,19 @@ test("a packed tarball runs where it is installed, without its sources", async (
     run(process.execPath, [join(installed, "bin", "lab.mjs"), ...args], { cwd: folder });
   expect((await lab("--version")).stdout).toBe(`${packageJson.version}\n`);
   expect((await lab("scenario", "list")).stdout).toContain("tikv/store-kill");
+  const nobody = lab("subject", "check", "tikv", "--pd", "http://127.0.0.1:1");
+  await expect(nobody).rejects.toMatchObject({
+    code: 8,
+    stderr: expect.stringMatching(/^error: PD cannot be asked/) as string,
+  });
+  const recordings = readdirSync(join(installed, "dist/subjects/tikv/check/recordings"), { recursive: true });
+  expect(recordings.map(String).sort()).toEqual([
+    "README.md",
+    "pd-8.5.7",
+    "pd-8.5.7/healthy.json",
+    "pd-8.5.7/metrics-leader.txt",
+    "pd-8.5.7/metrics-pd0.txt",
+  ]);
   expect((await lab("ticket", "list", "--json", "--db", join(folder, "tickets.db"))).stdout).toBe("[]\n");
 });
 

@@ -76,17 +76,75 @@ describe("a log file", () => {
     expect(found.get(1)?.entries.map(({ term }) => term)).toEqual([5, 6]);
   });
 
-  it("is refused when it is damaged before its end", async () => {
+  /** A file of two records, and where the second one begins. */
+  async function twoRecords(folder: string): Promise<{ file: string; bytes: Buffer; second: number }> {
+    const { storage } = await FileRaftStorage.open(folder);
+    await storage.write([{ group: 1, ...newGroup({ voters: [1], learners: [] }) }]);
+    const second = (await readFile(await logFile(folder))).length;
+    await storage.write([{ group: 1, entries: [entry(6, 5, "x".repeat(3_000))] }]);
+    await storage[Symbol.asyncDispose]();
+    const file = await logFile(folder);
+    return { file, bytes: await readFile(file), second };
+  }
+
+  it("is refused, and left as it is, when any byte of it was changed", async () => {
+    await using folder = await temporaryFolder();
+    const { file, bytes, second } = await twoRecords(folder.path);
+    // Lengths too: a record that only seems to end beyond the file is no torn one.
+    for (const at of [
+      1,
+      8,
+      9,
+      11,
+      12,
+      16,
+      25,
+      second - 1,
+      second,
+      second + 3,
+      second + 5,
+      second + 50,
+      bytes.length - 1,
+    ]) {
+      const damaged = Buffer.from(bytes);
+      damaged[at] = (damaged[at] ?? 0) ^ 0xff;
+      await writeFile(file, damaged);
+      await expect(FileRaftStorage.open(folder.path), `byte ${at}`).rejects.toThrow(StoreError);
+      expect(await readFile(file)).toEqual(damaged);
+    }
+  });
+
+  it("loses a last record of which a sector was never written", async () => {
+    await using folder = await temporaryFolder();
+    const { file, bytes, second } = await twoRecords(folder.path);
+    const torn = Buffer.from(bytes);
+    torn.fill(0, second + 600);
+    await writeFile(file, torn);
+    const { storage, found } = await FileRaftStorage.open(folder.path);
+    await using _ = storage;
+    expect(found.get(1)?.entries).toEqual([]);
+    expect(found.get(1)?.hardState.commit).toBe(5);
+  });
+
+  it("of another format is refused by name", async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, "0000000000000001.raftlog"), Buffer.alloc(64, 7));
+    await expect(FileRaftStorage.open(folder.path)).rejects.toThrow(/format that is not known/);
+  });
+
+  it("is never written again after a write has failed", async () => {
     await using folder = await temporaryFolder();
     const { storage } = await FileRaftStorage.open(folder.path);
     await storage.write([{ group: 1, ...newGroup({ voters: [1], learners: [] }) }]);
-    await storage.write([{ group: 1, entries: [entry(6, 5, "after")] }]);
     await storage[Symbol.asyncDispose]();
-    const file = await logFile(folder.path);
-    const bytes = await readFile(file);
-    bytes[20] = (bytes[20] ?? 0) ^ 0xff;
-    await writeFile(file, bytes);
-    await expect(FileRaftStorage.open(folder.path)).rejects.toThrow(StoreError);
+    await expect(storage.write([{ group: 1, entries: [entry(6, 5, "lost")] }])).rejects.toThrow(StoreError);
+    await expect(storage.write([{ group: 1, entries: [entry(6, 5, "again")] }])).rejects.toThrow(
+      /earlier write failed/,
+    );
+    await expect(storage.rewrite([])).rejects.toThrow(/earlier write failed/);
+    const { storage: again, found } = await FileRaftStorage.open(folder.path);
+    await using _ = again;
+    expect(found.get(1)?.entries).toEqual([]);
   });
 
   it("survives a crash in the middle of a rewrite", async () => {

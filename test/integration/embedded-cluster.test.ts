@@ -83,7 +83,12 @@ describe("an embedded cluster", () => {
     const logs = await Promise.all(states.map(({ component }) => engine.logs(component, {}, signal)));
     const member = await engine.exec("pd0" as Component, ["/pd-ctl", "member"], { timeoutMs: 10_000 }, signal);
     expect(member).toMatchObject({ exitCode: 0 });
-    const text = JSON.stringify([states, logs, member, environment["ENDPOINTS"]]);
+    const ctl = (...words: string[]) =>
+      engine.exec("tikv0" as Component, ["/tikv-ctl", ...words], { timeoutMs: 10_000 }, signal);
+    const [own, other, metrics] = [await ctl("store"), await ctl("--host=tikv1:20160", "store"), await ctl("metrics")];
+    expect([own, other, metrics].map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+    expect(own.stdout).not.toBe(other.stdout);
+    const text = JSON.stringify([states, logs, member, own, metrics, environment["ENDPOINTS"]]);
     expect(text.match(/\b(lab|chaos|fault|scenario|trial|inject|nemesis|seed|stand-in)\b/gi)).toBeNull();
     expect(states.map(({ component }) => component).sort()).toEqual(cluster.components.map((c) => c.component).sort());
   });

@@ -333,6 +333,35 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "Raft's promises hold in ten thousand simulated schedules of faults, every group serves again after them, and planted bugs are caught by name",
+    shownBy: {
+      "unit/raft/simulated-leaders.test.ts": ["in schedules about", "through every kind of trouble, (leaders)"],
+      "unit/raft/simulated-members.test.ts": ["in schedules about", "through every kind of trouble, (members)"],
+      "unit/raft/simulated-logs.test.ts": ["in schedules about", "through every kind of trouble, (logs)"],
+      "unit/raft/planted-bugs.test.ts": [
+        "are caught by name, where the correct code passes:",
+        "are not what deposes a leader when a member comes back (pre-vote)",
+      ],
+      "unit/raft/linearizable.test.ts": [
+        "that have an order are explained",
+        "that have none are not, and the operation that nothing explains is named",
+      ],
+      "unit/raft/joint.test.ts": [
+        "commits only what a majority of each side has",
+        "stays until it is left, then an old leader hands over to the new members",
+      ],
+      "unit/raft/lease.test.ts": [
+        "that lost its majority answers reads until the lease is over, and none after",
+        "has lost it when it was stopped for as long, although it counted no ticks",
+      ],
+      "integration/raft-storage.test.ts": [
+        "is refused, and left as it is, when any byte of it was changed",
+        "is never written again after a write has failed",
+      ],
+    },
+  },
+  {
     promise: "the stand-ins lose no acknowledged write, and TiKV's official clients work against them",
     shownBy: {
       "unit/raft/raft-node.test.ts": ["acknowledges what a majority has on disk, and not before"],

@@ -7,7 +7,7 @@ const RETURNS = 200;
 
 describe("planted bugs", { timeout: SCHEDULES_TIMEOUT_MS }, () => {
   for (const [name, { theme, plant, caughtBy }] of Object.entries(PLANTED_BUGS))
-    it(`${name} is caught by name in schedules that the correct code passes`, async () => {
+    it(`are caught by name, where the correct code passes: ${name}`, async () => {
       for (let number = 0; number < SCHEDULES_OF_A_THEME; number++) {
         const { broken } =
           theme === "return"
@@ -20,7 +20,7 @@ describe("planted bugs", { timeout: SCHEDULES_TIMEOUT_MS }, () => {
       expect.fail(`${name} is not caught`);
     });
 
-  it(`nobody is deposed by a member that comes back, in ${RETURNS} schedules (pre-vote)`, async () => {
+  it("are not what deposes a leader when a member comes back (pre-vote)", async () => {
     for (let number = 0; number < RETURNS; number++) expect((await runReturn(`${number}`)).broken).toBeNull();
   });
 });

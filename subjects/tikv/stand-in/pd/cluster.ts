@@ -150,6 +150,9 @@ export class Cluster {
     const isFirst = !this.#heard.has(storeId);
     this.#heard.set(storeId, { atMs, stats });
     if (isFirst || stateName !== "Up") this.#options.onChange();
+    const led = this.regions.all().filter(({ leader }) => leader?.storeId === storeId);
+    const ids = led.map(({ id }) => id);
+    this.hot.reportReads(stats.reads, ids, stats.intervalMs, atMs);
     if (atMs - meta.lastHeartbeatMs > PERSIST_HEARTBEAT_MS * this.timeFactor)
       await this.decide({ kind: "put-store", store: { ...meta, lastHeartbeatMs: atMs } });
     return meta;
@@ -160,7 +163,7 @@ export class Cluster {
     const taken = this.regions.put(region);
     if (!taken) return false;
     this.#dirty.add(region.id);
-    this.hot.report(region, intervalMs, this.now());
+    this.hot.reportWrites(region, intervalMs, this.now());
     return true;
   }
 

@@ -84,14 +84,28 @@ function clusterStatus(cluster: Cluster, store: StoreView): Values {
 }
 
 function storeStatus(cluster: Cluster, store: StoreView): Values {
-  const { stats, meta } = store;
+  const { stats } = store;
   const { write, read } = storeRates(store);
+  // Measured over one interval of heartbeats, an average and the latest are the same.
+  const rates = {
+    store_read_cpu_usage: 0,
+    store_read_query_rate: read.query,
+    store_read_rate_bytes: read.bytes,
+    store_read_rate_keys: read.keys,
+    store_regions_write_rate_bytes: write.bytes,
+    store_regions_write_rate_keys: write.keys,
+    store_write_query_rate: write.query,
+    store_write_rate_bytes: write.bytes,
+    store_write_rate_keys: write.keys,
+  };
+  const instant = Object.fromEntries(Object.entries(rates).map(([type, rate]) => [`${type}_instant`, rate]));
   return {
+    ...rates,
+    ...instant,
     leader_count: store.leaderCount,
     leader_score: leaderScore(store),
     leader_size: store.leaderSize,
     learner_count: store.learnerCount,
-    pending_peer_count: store.pendingPeerCount,
     region_count: store.regionCount,
     region_score: regionScore(store, Number(cluster.schedule["low-space-ratio"])),
     region_size: store.regionSize,
@@ -99,21 +113,9 @@ function storeStatus(cluster: Cluster, store: StoreView): Values {
     store_capacity: stats?.capacity ?? 0,
     store_used: stats?.usedSize ?? 0,
     store_cpu_usage: stats?.cpuUsage ?? 0,
-    store_slow_score: stats?.slowScore ?? 0,
-    store_regions_write_rate_bytes: write.bytes,
-    store_regions_write_rate_keys: write.keys,
-    store_write_rate_bytes: write.bytes,
-    store_write_rate_keys: write.keys,
-    store_write_query_rate: write.query,
-    store_read_rate_bytes: read.bytes,
-    store_read_rate_keys: read.keys,
-    store_read_query_rate: read.query,
-    store_slow_trend_cause_value: 0,
-    store_slow_trend_cause_rate: 0,
-    store_slow_trend_result_value: 0,
-    store_slow_trend_result_rate: 0,
+    store_disk_read_rate: 0,
+    store_disk_write_rate: 0,
     witness_count: 0,
-    node_state: meta.nodeState,
   };
 }
 
@@ -140,11 +142,13 @@ function cacheStatus(cluster: Cluster, stores: readonly StoreView[]) {
       const hot = hotPeers(cluster, type).filter((each) => storesOfHot(each, "peer").includes(meta.id)).length;
       const { bytes, keys, query } = HOT_THRESHOLDS[type];
       const store = `store-${meta.id}`;
+      if (hot === 0 && type === "read") return [];
       return [
         { store, type, name: "total_length", value: hot },
         { store, type, name: "byte-rate-threshold", value: bytes },
         { store, type, name: "key-rate-threshold", value: keys },
         { store, type, name: "query-rate-threshold", value: query },
+        { store, type, name: "cpu-rate-threshold", value: 1 },
       ];
     }),
   );

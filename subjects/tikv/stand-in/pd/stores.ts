@@ -1,6 +1,7 @@
 import { parseDuration } from "./go-text.ts";
 import type { Region } from "./regions.ts";
 import type { ClusterState, StoreMeta } from "./state.ts";
+import type { RegionReads } from "./statistics/hot-regions.ts";
 
 /** PD's own bound (pkg/core/store.go); never configurable. */
 const DISCONNECTED_AFTER_MS = 20_000;
@@ -29,6 +30,8 @@ export interface StoreStats {
   readonly queriesRead: number;
   /** Share of one core, in percent, of all its threads. */
   readonly cpuUsage: number;
+  /** Regions that are read much. */
+  readonly reads: readonly RegionReads[];
 }
 
 export type StoreStateName = "Up" | "Offline" | "Tombstone" | "Disconnected" | "Down";

@@ -34,6 +34,12 @@ export interface WireStats {
   readonly interval: { readonly start_timestamp: string; readonly end_timestamp: string } | null;
   readonly query_stats: WireQueryStats | null;
   readonly cpu_usages: readonly { readonly value: string }[];
+  readonly peer_stats: readonly {
+    readonly region_id: string;
+    readonly read_bytes: string;
+    readonly read_keys: string;
+    readonly query_stats: WireQueryStats | null;
+  }[];
 }
 
 /** pdpb.QueryStats as the loader gives it. */
@@ -115,6 +121,12 @@ export function statsFromWire(wire: WireStats): StoreStats {
     queriesWritten: writeQueries(wire.query_stats),
     queriesRead: readQueries(wire.query_stats),
     cpuUsage: wire.cpu_usages.reduce((sum, { value }) => sum + Number(value), 0),
+    reads: wire.peer_stats.map((each) => ({
+      regionId: Number(each.region_id),
+      bytes: Number(each.read_bytes),
+      keys: Number(each.read_keys),
+      query: readQueries(each.query_stats),
+    })),
   };
 }
 

@@ -10,6 +10,11 @@ export interface Rates {
   readonly query: number;
 }
 
+/** Counts over an interval. */
+export interface RegionReads extends Rates {
+  readonly regionId: number;
+}
+
 export interface HotRegion extends Rates {
   readonly regionId: number;
   /** Grows with every report above the threshold, falls with every one below it. */
@@ -31,25 +36,27 @@ export class HotRegions {
   readonly #hot: Readonly<Record<Flow, Map<number, HotRegion>>> = { write: new Map(), read: new Map() };
   readonly #reportedAt = new Map<number, number>();
 
-  /** @param intervalMs what the figures cover, as the store says; 0 = since the last report. */
-  report(region: Region, intervalMs: number, nowMs: number): void {
+  /**
+   * What a region's leader reports of writes.
+   *
+   * @param intervalMs what the figures cover, as the store says; 0 = since the last report.
+   */
+  reportWrites(region: Region, intervalMs: number, nowMs: number): void {
     const covered = intervalMs > 0 ? intervalMs : nowMs - (this.#reportedAt.get(region.id) ?? nowMs);
     this.#reportedAt.set(region.id, nowMs);
     // A report made because something changed covers too little to tell.
     if (covered < 1) return;
-    const perSecond = (count: number) => (count * 1_000) / covered;
-    const write = {
-      bytes: perSecond(region.writtenBytes),
-      keys: perSecond(region.writtenKeys),
-      query: perSecond(region.writtenQueries),
-    };
-    const read = {
-      bytes: perSecond(region.readBytes),
-      keys: perSecond(region.readKeys),
-      query: perSecond(region.readQueries),
-    };
-    this.#update("write", region.id, write, nowMs);
-    this.#update("read", region.id, read, nowMs);
+    const { writtenBytes: bytes, writtenKeys: keys, writtenQueries: query } = region;
+    this.#update("write", region.id, perSecond({ bytes, keys, query }, covered), nowMs);
+  }
+
+  /** What a store reports of reads: those regions that are read much; those that it leads and does not name cool down. */
+  reportReads(reads: readonly RegionReads[], led: readonly number[], intervalMs: number, nowMs: number): void {
+    if (intervalMs < 1) return;
+    for (const { regionId, ...counts } of reads) this.#update("read", regionId, perSecond(counts, intervalMs), nowMs);
+    const named = new Set(reads.map(({ regionId }) => regionId));
+    for (const id of led)
+      if (!named.has(id) && this.#hot.read.has(id)) this.#update("read", id, { bytes: 0, keys: 0, query: 0 }, nowMs);
   }
 
   clear(): void {
@@ -83,4 +90,9 @@ export class HotRegions {
         updatedAtMs: nowMs,
       });
   }
+}
+
+function perSecond({ bytes, keys, query }: Rates, coveredMs: number): Rates {
+  const rate = (count: number) => (count * 1_000) / coveredMs;
+  return { bytes: rate(bytes), keys: rate(keys), query: rate(query) };
 }

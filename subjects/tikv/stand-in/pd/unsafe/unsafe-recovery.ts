@@ -217,7 +217,8 @@ export class UnsafeRecovery {
     this.#stage = stage;
     this.#plans = plans;
     this.#created.push(...[...plans.values()].flatMap(({ creates }) => creates.map(({ id }) => id)));
-    if (stage === "finished" && this.#step > 1) forgetRegions();
+    // Before the stores stop leading by force: what they say of their regions from then on counts.
+    if (stage === "exit-force-leader" && this.#error === null) forgetRegions();
     const details = this.#detailsOf(stage);
     const output = {
       info: this.#infoOf(stage),

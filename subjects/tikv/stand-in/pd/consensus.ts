@@ -1,24 +1,19 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
 import type { Random } from "../../../../harness/base/random.ts";
-import { parseAddress } from "../../../common/link/dial.ts";
 import type { LinkRules } from "../../../common/link/link-rules.ts";
 import type { Hello } from "../../../common/link/peer-connection.ts";
-import { PeerLink } from "../../../common/link/peer-link.ts";
 import {
   decodeConfChange,
-  decodeMessage,
-  encodeMessage,
   FileRaftStorage,
   newGroup,
   RaftNode,
   RaftRunner,
   type Entry,
-  type RaftMessage,
   type RaftStorage,
   type RoleState,
 } from "../../../common/raft/index.ts";
-import { logOfNode, type NodeLog } from "../node-log.ts";
-import { Rejoin } from "./rejoin.ts";
+import type { NodeLog } from "../node-log.ts";
+import { MemberLinks, type News } from "./member-links.ts";
 import { applyCommand, type ClusterState, type Command, type MemberMeta } from "./state.ts";
 
 const GROUP = 1;
@@ -26,24 +21,9 @@ const GROUP = 1;
 const TICK_MS = 500;
 const ELECTION_TICKS = 6;
 const KEEP_ENTRIES = 5_000;
-const RAFT_FRAME = 1;
-const NEWS_FRAME = 2;
 
 /** It did not come to a decision: this member does not lead (any more). */
 export class NotDecidedError extends Error {}
-
-/** What members tell each other outside the log: it may be lost. */
-export type News =
-  /** A follower's read waits for the leader to confirm that it leads. */
-  | { readonly kind: "read"; readonly id: number }
-  | { readonly kind: "read-confirmed"; readonly id: number }
-  /** A member that led before it was restarted does not want the leader key. */
-  | { readonly kind: "key-given-up" }
-  /** How long a way there and back takes; `at` is the asking member's. */
-  | { readonly kind: "probe"; readonly at: number }
-  | { readonly kind: "probe-back"; readonly at: number }
-  | { readonly kind: "member"; readonly member: MemberMeta }
-  | { readonly kind: "regions"; readonly regions: readonly unknown[]; readonly whole: boolean };
 
 export interface ConsensusOptions {
   readonly self: MemberMeta;
@@ -73,12 +53,10 @@ export class Consensus implements AsyncDisposable {
   readonly #storage: FileRaftStorage;
   readonly #runner: RaftRunner;
   readonly #node: RaftNode;
-  readonly #links = new Map<number, PeerLink>();
-  readonly #names = new Map<number, string>();
+  readonly #links: MemberLinks;
   readonly #pending = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
   readonly #reads = new Map<number, () => void>();
   readonly #stop = new AbortController();
-  readonly #rejoin: Rejoin;
   #state: ClusterState;
   #next = 0;
   #hastened = false;
@@ -119,12 +97,21 @@ export class Consensus implements AsyncDisposable {
       heartbeatTicks: 1,
       takeSnapshot: () => Buffer.from(JSON.stringify(this.#state)),
     });
-    for (const member of this.#state.members) this.#link(member);
-    this.#rejoin = new Rejoin(options, () => [...this.#names.values()].filter((name) => name !== options.self.name));
+    this.#links = new MemberLinks({
+      ...options,
+      onRaft: (message) => {
+        this.#node.step(message);
+        this.#runner.wake(GROUP);
+      },
+      onNews: (from, news) => options.onNews(from, news),
+      onUp: (name) => this.#onUp(name),
+      onLost: (raftId) => this.#node.reportUnreachable(raftId),
+    });
+    for (const member of this.#state.members) this.#links.add(member);
     this.#runner.add({
       id: GROUP,
       node: this.#node,
-      send: (messages) => this.#send(messages),
+      send: (messages) => this.#links.send(messages),
       apply: (entries) => this.#apply(entries),
       restore: ({ data }) => this.#become(JSON.parse(data.toString("utf8")) as ClusterState),
       onRole: (role) => this.#onRole(role),
@@ -164,7 +151,7 @@ export class Consensus implements AsyncDisposable {
   }
   /** Name of the member that leads the log (etcd's leader), null = unknown. */
   get raftLeader(): string | null {
-    return this.#names.get(this.#node.roleState.leader) ?? null;
+    return this.#links.nameOf(this.#node.roleState.leader);
   }
 
   /** Resolves when it is decided and applied here. @throws NotDecidedError; it may still be decided later. */
@@ -216,70 +203,37 @@ export class Consensus implements AsyncDisposable {
   }
 
   tell(name: string, news: News): void {
-    const raftId = this.#state.members.find((member) => member.name === name)?.raftId ?? 0;
-    this.#links.get(raftId)?.send(Buffer.concat([Buffer.from([NEWS_FRAME]), Buffer.from(JSON.stringify(news))]));
+    const raftId = this.#state.members.find((member) => member.name === name)?.raftId;
+    if (raftId !== undefined) this.#links.tell(raftId, news);
   }
 
   tellAll(news: News): void {
-    const frame = Buffer.concat([Buffer.from([NEWS_FRAME]), Buffer.from(JSON.stringify(news))]);
-    for (const link of this.#links.values()) link.send(frame);
+    this.#links.tellAll(news);
   }
 
   /** Members whose link is up, besides this one. */
   connectedPeers(): readonly string[] {
-    return [...this.#links].filter(([, link]) => link.connected).map(([id]) => this.#names.get(id) ?? "");
+    return this.#links.connected();
   }
 
   /** Another member's frames, for the peer port. */
-  async receive(hello: Hello, frames: AsyncIterable<Buffer>): Promise<void> {
-    if (hello.cluster !== this.#options.cluster) return;
-    for await (const frame of frames) {
-      if (this.#rejoin.deaf) continue;
-      if (frame[0] === RAFT_FRAME) {
-        this.#node.step(decodeMessage(frame.subarray(1)));
-        this.#runner.wake(GROUP);
-      } else this.#options.onNews(hello.name, JSON.parse(frame.subarray(1).toString("utf8")) as News);
-    }
+  receive(hello: Hello, frames: AsyncIterable<Buffer>): Promise<void> {
+    return this.#links.receive(hello, frames);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#rejoin[Symbol.dispose]();
     await this.#runner.stop();
-    await Promise.all([...this.#links.values()].map((link) => link[Symbol.asyncDispose]()));
+    await this.#links[Symbol.asyncDispose]();
     await this.#storage[Symbol.asyncDispose]();
   }
 
-  #link({ name, raftId, peerUrls }: MemberMeta): void {
-    const { self, rules, clock, cluster, log } = this.#options;
-    this.#names.set(raftId, name);
-    if (raftId === self.raftId || this.#links.has(raftId)) return;
-    const link = new PeerLink({
-      target: { ...parseAddress(peerUrls[0] ?? ""), peer: name },
-      hello: { name: self.name, cluster },
-      rules,
-      clock,
-      log: logOfNode(log, "stream.go:1"),
-      onState: (connected, why) => this.#onLink(name, raftId, connected, why),
-    });
-    this.#links.set(raftId, link);
-  }
-
-  #onLink(name: string, raftId: number, connected: boolean, why: string): void {
-    const { log, self } = this.#options;
-    if (!connected) {
-      log.warn("stream.go:421", "lost TCP streaming connection with remote peer", {
-        "remote-peer-name": name,
-        error: why,
-      });
-      this.#node.reportUnreachable(raftId);
-      return;
-    }
-    log.info("stream.go:412", "established TCP streaming connection with remote peer", { "remote-peer-name": name });
-    this.#options.onPeerUp(name);
+  #onUp(name: string): void {
+    const { self, onPeerUp } = this.#options;
+    onPeerUp(name);
     // In a new cluster nobody can have been leader: waiting for a time-out would only cost time.
     const first = Math.min(...this.#node.conf.voters);
-    const reached = [...this.#links.values()].filter((each) => each.connected).length + 1;
+    const reached = this.#links.connected().length + 1;
     if (this.isNew && this.role.leader === 0 && self.raftId === first && reached > this.#node.conf.voters.length / 2)
       this.#campaign();
     if (!this.isNew && this.role.leader === 0 && !this.#hastened) this.#hasten();
@@ -315,12 +269,6 @@ export class Consensus implements AsyncDisposable {
     }
   }
 
-  #send(messages: readonly RaftMessage[]): void {
-    if (this.#rejoin.deaf) return;
-    for (const message of messages)
-      this.#links.get(message.to)?.send(Buffer.concat([Buffer.from([RAFT_FRAME]), encodeMessage(message)]));
-  }
-
   #apply(entries: readonly Entry[]): void {
     for (const entry of entries) {
       if (entry.kind === "conf") this.#node.applyConfChange(decodeConfChange(entry.data));
@@ -337,7 +285,7 @@ export class Consensus implements AsyncDisposable {
 
   #become(state: ClusterState): void {
     this.#state = state;
-    for (const member of state.members) this.#link(member);
+    for (const member of state.members) this.#links.add(member);
     this.#options.onApplied(state);
   }
 

@@ -10,20 +10,19 @@ import { listenOnePort } from "../../../common/one-port/one-port-server.ts";
 import { logOfNode, type NodeLog } from "../node-log.ts";
 import { Cluster } from "./cluster.ts";
 import { readConfigFile, type FileConfig } from "./config-file.ts";
-import { Consensus, NotDecidedError, type News } from "./consensus.ts";
+import { Consensus } from "./consensus.ts";
 import type { PdFlags } from "./flags.ts";
 import { pdGrpcServer } from "./grpc/pd-grpc-server.ts";
 import { pdListener } from "./http/listener.ts";
 import { Leadership } from "./leadership.ts";
+import { giveUpOldKey, introduce, learnMember, onNews, probePeers } from "./member-news.ts";
 import { addPdMetrics } from "./metrics.ts";
-import { hexId } from "./metrics-etcd.ts";
-import { observedMetrics, type ObservedMetrics } from "./metrics-observed.ts";
+import { observedMetrics } from "./metrics-observed.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { RegionFile } from "./region-file.ts";
-import type { Region } from "./regions.ts";
 import { Coordinator } from "./schedule/coordinator.ts";
 import { scheduleMetrics } from "./schedule/schedule-metrics.ts";
-import { initialState, type ClusterState, type MemberMeta } from "./state.ts";
+import { initialState, type MemberMeta } from "./state.ts";
 
 export interface PdDeps {
   readonly clock: Clock;
@@ -42,10 +41,6 @@ export interface PdServer extends AsyncDisposable {
 
 /** A leaving leader waits this long for its heir. */
 const HANDOVER_MS = 1_000;
-/** Followers ask again each half second; what is older is of no use to them. */
-const READ_PATIENCE_MS = 2_000;
-/** etcd's `ConnProbingInterval` between members (server/etcdserver/api/rafthttp/probing_status.go). */
-const PROBE_MS = 3_000;
 const START_TIMEOUT_MS = 300_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
@@ -248,32 +243,6 @@ function newClusterId(nowMs: number): string {
   return ((BigInt(Math.floor(nowMs / 1_000)) << 32n) | BigInt(randomBytes(4).readUInt32BE(0))).toString();
 }
 
-/** Tells the leader of the log under which URLs clients reach this member. */
-function introduce(consensus: Consensus | null, self: MemberMeta): void {
-  const leader = consensus?.raftLeader;
-  if (consensus === null || leader === null || leader === undefined) return;
-  const known = consensus.state.members.find(({ name }) => name === self.name);
-  if (known === undefined || known.clientUrls.join() === self.clientUrls.join()) return;
-  const member = { ...known, clientUrls: self.clientUrls };
-  if (leader === self.name) decideMember(consensus, member);
-  else consensus.tell(leader, { kind: "member", member });
-}
-
-function learnMember(consensus: Consensus | null, state: ClusterState, self: MemberMeta): void {
-  // A snapshot or another life of this member may have brought old URLs.
-  if (state.members.some(({ name, clientUrls }) => name === self.name && clientUrls.join() !== self.clientUrls.join()))
-    introduce(consensus, self);
-}
-
-function decideMember(consensus: Consensus, member: MemberMeta): void {
-  const known = consensus.state.members.find(({ name }) => name === member.name);
-  if (known === undefined || known.clientUrls.join() === member.clientUrls.join()) return;
-  consensus.propose({ kind: "member", member }).catch((error: unknown) => {
-    // It will introduce itself again to whoever leads next.
-    if (!(error instanceof NotDecidedError)) throw error;
-  });
-}
-
 /** PD waits for the others so long, then ends (tikv/pd:server/server.go, `EtcdStartTimeout`). */
 async function giveUpAlone(leadership: Leadership, deps: PdDeps, signal: AbortSignal): Promise<void> {
   const met = new AbortController();
@@ -284,66 +253,4 @@ async function giveUpAlone(leadership: Leadership, deps: PdDeps, signal: AbortSi
   await deps.clock.sleep(START_TIMEOUT_MS * deps.timeFactor, AbortSignal.any([signal, met.signal])).catch(() => {});
   if (!signal.aborted && !met.signal.aborted)
     deps.onFatal(new HarnessError("timeout", "[PD:server:ErrCancelStartEtcd]etcd start canceled"));
-}
-
-/** As etcd's prober does. */
-async function probePeers(consensus: Consensus, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    consensus.tellAll({ kind: "probe", at: clock.monotonic() });
-    await clock.sleep(PROBE_MS, signal).catch(() => {});
-  }
-}
-
-function giveUpOldKey(consensus: Consensus | null, leadership: Leadership): void {
-  const leader = consensus?.raftLeader;
-  if (consensus === null || leader === null || leader === undefined || !leadership.hasOldKey) return;
-  consensus.tell(leader, { kind: "key-given-up" });
-}
-
-interface NewsParts {
-  readonly consensus: Consensus | null;
-  readonly cluster: Cluster | null;
-  readonly reads: QuorumReads | null;
-  readonly leadership: Leadership;
-  readonly clock: Clock;
-  readonly observed: ObservedMetrics;
-}
-
-function onNews(parts: NewsParts, from: string, news: News): void {
-  const { consensus, cluster, reads, leadership } = parts;
-  if (consensus === null || cluster === null) return;
-  switch (news.kind) {
-    case "member":
-      if (consensus.role.role === "leader") decideMember(consensus, news.member);
-      return;
-    case "read": {
-      const confirmed = () => consensus.tell(from, { kind: "read-confirmed", id: news.id });
-      // Not confirmed: who asked asks again, or learns of another leader.
-      consensus.confirmLeading(AbortSignal.timeout(READ_PATIENCE_MS)).then(confirmed, () => {});
-      return;
-    }
-    case "read-confirmed":
-      return reads?.confirmed(news.id);
-    case "key-given-up":
-      leadership.keyGivenUp(from).catch((error: unknown) => {
-        // Whoever leads next waits for the lease, as without it.
-        if (!(error instanceof NotDecidedError)) throw error;
-      });
-      return;
-    case "probe":
-      return consensus.tell(from, { kind: "probe-back", at: news.at });
-    case "probe-back": {
-      const id = consensus.state.members.find(({ name }) => name === from)?.id ?? "0";
-      return parts.observed.roundTrip.observe({ To: hexId(id) }, (parts.clock.monotonic() - news.at) / 1_000);
-    }
-    case "regions":
-      return takeRegions(consensus, cluster, from, news);
-  }
-}
-
-function takeRegions(consensus: Consensus, cluster: Cluster, from: string, news: News & { kind: "regions" }): void {
-  // An old leader may still have something on its way; a member that has just started knows of no leader yet.
-  if (consensus.raftLeader !== null && consensus.raftLeader !== from) return;
-  if (news.whole) cluster.regions.clear();
-  for (const region of news.regions as readonly Region[]) cluster.regions.put(region);
 }

@@ -101,6 +101,32 @@ describe("a merge", () => {
     }
   });
 
+  it("is not taken for undone by a frozen replica that hears of the target only after it was split again", async () => {
+    const cluster = await twoRegions();
+    await cluster.lead(2, 1);
+    beginMerge(cluster);
+    await cluster.settle();
+    // Store 3 has frozen the source, and hears nothing of how it goes on.
+    expect(cluster.peer(3, 2)?.state?.mergingInto?.id).toBe(1);
+    cluster.cut.add(3);
+    await cluster.until(() => cluster.peers(2).length === 1);
+    const target = cluster.leader(1);
+    await done(
+      cluster,
+      target.split(target.region?.epoch ?? NO_EPOCH, ["m"], [{ regionId: 5, peerIds: [501, 502, 503] }]),
+    );
+    for (let round = 0; round < 4; round++) {
+      const writes = Array.from({ length: 2_000 }, (_, at) => put(target, `z${at % 7}`, `${round}/${at}`));
+      await done(cluster, Promise.all(writes));
+    }
+    expect(target.node.firstIndex).toBeGreaterThan(100);
+    cluster.cut.delete(3);
+    await cluster.until(() => cluster.peer(3, 2) === undefined && cluster.peer(3, 5)?.initialized === true);
+    expect(valueOf(asleep(cluster), "z")).toBe("z");
+    const after = cluster.peer(3, 5);
+    expect(after === undefined ? null : valueOf(after, "a")).toBe("a");
+  });
+
   it("is the same after every store has been started again", async () => {
     const cluster = await twoRegions();
     beginMerge(cluster);

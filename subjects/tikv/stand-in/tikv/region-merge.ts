@@ -1,6 +1,7 @@
 import type { RegionPeer } from "./region-peer.ts";
 import { isJoint, onSameStores, sameEpoch, type Region } from "./region.ts";
 import type { Store } from "./store.ts";
+import { transferLeader } from "./transfer-leader.ts";
 
 /** Regions travel through the target's log as a whole; what is bigger is not merged (raftstore.raft-entry-max-size). */
 const MAX_BYTES = 8 << 20;
@@ -29,21 +30,31 @@ export function refusedMerge(source: RegionPeer, target: Region, store: Store): 
 
 /**
  * What a prepared merge needs next, looked at on every tick. Where the target leads, it takes the frozen source over
- * with all its pairs; a target that has changed meanwhile never can, and then the source is thawed: the entry that
- * commits the merge takes effect under the target's epoch of the preparation only, and epochs never come back.
+ * with all its pairs. A target that has changed meanwhile without doing so never can: the entry that commits the merge
+ * takes effect under the target's epoch of the preparation only, and epochs never come back. Then the source is thawed,
+ * but only by a leader whose store has the target and can tell.
  */
 export function driveMerge(source: RegionPeer, store: Store): void {
   const { state, region } = source;
   if (state === null || region === null || state.mergingInto === null) return;
   const wanted = state.mergingInto;
   const target = store.peer(wanted.id);
-  const now = target?.region ?? null;
-  if (target !== undefined && now !== null && sameEpoch(now.epoch, wanted.epoch)) {
+  const now = target?.state ?? null;
+  if (target === undefined || now === null) {
+    if (source.isLeader)
+      transferLeader(
+        source,
+        region.peers.map(({ id }) => id),
+      );
+    return;
+  }
+  const { epoch } = now.region;
+  if (sameEpoch(epoch, wanted.epoch)) {
     if (target.isLeader)
       target.merge({ kind: "commit-merge", epoch: wanted.epoch, source: region, pairs: state.pairs() });
     return;
   }
-  const confVer = now?.epoch.confVer ?? store.tombstone(wanted.id)?.confVer ?? 0;
-  const isBeyond = confVer > wanted.epoch.confVer || (now !== null && now.epoch.version > wanted.epoch.version);
-  if (isBeyond && source.isLeader) source.merge({ kind: "rollback-merge", epoch: region.epoch });
+  const isBeyond = epoch.confVer > wanted.epoch.confVer || epoch.version > wanted.epoch.version;
+  if (isBeyond && !now.absorbed.has(source.id) && source.isLeader)
+    source.merge({ kind: "rollback-merge", epoch: region.epoch });
 }

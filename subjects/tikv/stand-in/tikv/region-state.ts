@@ -23,11 +23,18 @@ export class RegionState {
   values: Families;
   /** The neighbour that it is to become a part of, as it was then; nothing is written or read meanwhile. */
   mergingInto: Region | null;
+  /** Ids of the regions that have become a part of it, for replicas of theirs that missed it. */
+  readonly absorbed: Set<number>;
 
-  constructor(region: Region, values = new Families(), mergingInto: Region | null = null) {
+  constructor(
+    region: Region,
+    values = new Families(),
+    merging: { readonly into: Region | null; readonly absorbed: Iterable<number> } = { into: null, absorbed: [] },
+  ) {
     this.region = region;
     this.values = values;
-    this.mergingInto = mergingInto;
+    this.mergingInto = merging.into;
+    this.absorbed = new Set(merging.absorbed);
   }
 
   toBytes(): Buffer {
@@ -35,6 +42,7 @@ export class RegionState {
     writeRegion(writer, this.region);
     writer.byte(this.mergingInto === null ? 0 : 1);
     if (this.mergingInto !== null) writeRegion(writer, this.mergingInto);
+    writer.numbers([...this.absorbed]);
     this.values.write(writer);
     return writer.done();
   }
@@ -42,8 +50,9 @@ export class RegionState {
   static fromBytes(data: Buffer): RegionState {
     const reader = new ByteReader(data);
     const region = readRegion(reader);
-    const mergingInto = reader.byte() === 1 ? readRegion(reader) : null;
-    return new RegionState(region, Families.read(reader), mergingInto);
+    const into = reader.byte() === 1 ? readRegion(reader) : null;
+    const absorbed = reader.numbers();
+    return new RegionState(region, Families.read(reader), { into, absorbed });
   }
 
   /** @returns what each compare-and-swap found, in order. */
@@ -104,6 +113,7 @@ export class RegionState {
     const grown = isAfter ? { endKey: source.endKey } : { startKey: source.startKey };
     const version = Math.max(source.epoch.version, epoch.version) + 1;
     this.region = { ...this.region, startKey, endKey, ...grown, epoch: { ...epoch, version } };
+    this.absorbed.add(source.id);
     this.values.absorb(Families.read(new ByteReader(pairs)));
   }
 

@@ -326,18 +326,14 @@ export class Store implements PeerHost {
 
   /** A snapshot may bring a merge before this store has seen it committed. */
   #dropAbsorbed(target: RegionPeer): void {
-    for (const peer of this.#peers.values())
-      if (peer.state?.mergingInto?.id === target.id && target.region !== null && covers(target.region, peer.region))
-        this.#destroy(peer, peer.region?.epoch.confVer ?? 0, true);
+    for (const id of target.state?.absorbed ?? []) {
+      const peer = this.#peers.get(id);
+      if (peer !== undefined) this.#destroy(peer, peer.region?.epoch.confVer ?? 0, true);
+    }
   }
 
   onRemoved(peer: RegionPeer): void {
     this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
-  }
-
-  /** What is known about a replica that was here once. */
-  tombstone(regionId: number): Tombstone | undefined {
-    return this.#tombstones.get(regionId);
   }
 
   wake(regionId: number): void {
@@ -415,12 +411,4 @@ export class Store implements PeerHost {
       meta: encodePeerMeta(tombstone),
     }));
   }
-}
-
-function covers(region: Region, part: Region | null): boolean {
-  return (
-    part !== null &&
-    region.startKey <= part.startKey &&
-    (region.endKey === "" || (part.endKey !== "" && part.endKey <= region.endKey))
-  );
 }

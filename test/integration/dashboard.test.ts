@@ -7,7 +7,7 @@ import type { Component } from "../../harness/protocol.ts";
 import { nodeFolder } from "../../subjects/tikv/embedded.ts";
 import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
 import { prometheusClient, type PrometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
-import { askAll, shippedDashboard, summary } from "../support/dashboard.ts";
+import { askAll, shippedDashboard, summary, untilSeen } from "../support/dashboard.ts";
 import { startEmbedded } from "../support/embedded-cluster.ts";
 import { describePrometheus, startPrometheus } from "../support/real-prometheus.ts";
 
@@ -24,7 +24,7 @@ type Side = (typeof SIDES)[number];
 
 const dashboard = shippedDashboard();
 const signal = new AbortController().signal;
-const patience = { clock: systemClock, timeoutMs: 100_000, everyMs: 500, signal };
+const patience = { clock: systemClock, timeoutMs: 100_000, signal };
 const load = { seed: 1, ratePerSecond: 60, clients: 8, keyPrefix: "k", deadlineMs: 2_000 };
 
 describePrometheus("the dashboard's queries, on one cluster under load", () => {
@@ -51,32 +51,18 @@ describePrometheus("the dashboard's queries, on one cluster under load", () => {
         ({ length }) => length > 0,
         () => false,
       );
-    for (const client of Object.values(sides)) await waitFor(() => scrapes(client), { ...patience, what: "targets" });
+    for (const client of Object.values(sides))
+      await waitFor(() => scrapes(client), { ...patience, everyMs: 200, what: "targets" });
   }, 120_000);
   afterAll(async () => await scope.disposeAsync());
 
   const ask = (side: Side) =>
     askAll(dashboard, sides[side], { scrapeIntervalMs: instance.scrapeIntervalMs, atMs: systemClock.now() }, signal);
 
-  /** Until each of them has had data, now and over a minute; not all at one instant, since a scrape may be late. */
-  const seen = async (side: Side, panels: readonly string[]): Promise<void> => {
-    const left = new Set(panels);
-    const look = async () => {
-      for (const { panel, instant, range } of await ask(side))
-        if (instant.length > 0 && range.length > 0) left.delete(panel);
-      return left.size === 0;
-    };
-    await waitFor(look, { ...patience, what: "data" }).catch((error: unknown) => {
-      throw new Error(`no data on the ${side} Prometheus: ${[...left].join(", ")}`, { cause: error });
-    });
-  };
+  const seen = (side: Side, wanted: (panel: string) => boolean) => untilSeen(() => ask(side), wanted, patience);
 
   test.each(SIDES)("find data on the %s Prometheus, unless all is well", async (side) => {
-    const all = (await ask(side)).map(({ panel }) => panel);
-    await seen(
-      side,
-      all.filter((panel) => !(panel in EMPTY_WHEN_WELL)),
-    );
+    await seen(side, (panel) => !(panel in EMPTY_WHEN_WELL));
   });
 
   test("are answered alike: the same panels with data, the same labels", async ({ annotate }) => {
@@ -108,9 +94,9 @@ describePrometheus("the dashboard's queries, on one cluster under load", () => {
     const victim = (await instance.candidates("leads-region", signal))[0] as Component;
     await instance.engine.kill(victim, {}, signal);
     // What is refused and moved is so for a moment: from now on they are looked for.
-    const all = Promise.all(SIDES.map((side) => seen(side, Object.keys(EMPTY_WHEN_WELL))));
+    const all = Promise.all(SIDES.map((side) => seen(side, (panel) => panel in EMPTY_WHEN_WELL)));
     all.catch(() => {});
-    await Promise.all(SIDES.map((side) => seen(side, ["Alerts", "Raft link failures"])));
+    await Promise.all(SIDES.map((side) => seen(side, (panel) => panel === "Alerts")));
     for (const side of SIDES) {
       const firing = (await sides[side].alerts(signal)).map(({ labels, state }) => `${labels["alertname"]} ${state}`);
       await annotate(`${side}: ${firing.join(", ")}`);

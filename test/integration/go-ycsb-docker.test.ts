@@ -9,7 +9,7 @@ import { ensureImage } from "../../harness/engine/images.ts";
 import { ownImages } from "../../harness/engine/own-images.ts";
 import { COMPOSE_FILE, PORT_VARIABLES, SCRAPE_INTERVAL_MS } from "../../subjects/tikv/docker-layout.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
-import { askAll, empty, shippedDashboard, summary } from "../support/dashboard.ts";
+import { askAll, shippedDashboard, summary, untilSeen } from "../support/dashboard.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
 import { figures } from "../support/go-ycsb.ts";
 
@@ -17,7 +17,9 @@ const run = promisify(execFile);
 const signal = new AbortController().signal;
 const BUILD_TIMEOUT_MS = 900_000;
 const RECORDS = 300;
-const OPERATIONS = 600;
+/** For half a minute, so that there are rates to be seen meanwhile. */
+const OPERATIONS = 1_800;
+const PER_SECOND = 60;
 
 /** Panels that show nothing here, and why. */
 const EMPTY_HERE: Readonly<Record<string, string>> = {
@@ -46,7 +48,7 @@ describeDocker("the compose file with the profile load", () => {
       INSTANCE_LABEL: project,
       YCSB_RECORDS: String(RECORDS),
       YCSB_OPERATIONS: String(OPERATIONS),
-      YCSB_TARGET: "60",
+      YCSB_TARGET: String(PER_SECOND),
       YCSB_THREADS: "4",
     };
     compose = await openCompose({ file: COMPOSE_FILE, project, env, profiles: ["load"] }, signal);
@@ -77,10 +79,7 @@ describeDocker("the compose file with the profile load", () => {
           { scrapeIntervalMs: SCRAPE_INTERVAL_MS, atMs: systemClock.now() },
           signal,
         );
-      const missing = async () => empty(await ask()).filter((panel) => !(panel in EMPTY_HERE));
-      await waitFor(async () => (await missing()).length === 0, { ...patience, what: "data in every panel" }).catch(
-        async () => expect(await missing()).toEqual([]),
-      );
+      await untilSeen(ask, (panel) => !(panel in EMPTY_HERE), patience);
       await annotate(summary(await ask()));
     },
   );

@@ -1,5 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import type { Clock } from "../../harness/base/clock.ts";
+import { waitFor } from "../../harness/base/wait.ts";
 import type { PrometheusClient, QueryResult } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { textOf } from "./repository.ts";
 
@@ -126,8 +128,28 @@ export async function askAll(
   return found;
 }
 
-export const empty = (all: readonly Found[]): readonly string[] =>
-  all.filter(({ instant, range }) => instant.length === 0 || range.length === 0).map(({ panel }) => panel);
+/**
+ * Asks until each of the panels has had data, now and over a minute; not all at one instant, since a scrape may be late.
+ *
+ * @throws Error naming those that never had
+ */
+export async function untilSeen(
+  ask: () => Promise<readonly Found[]>,
+  wanted: (panel: string) => boolean,
+  patience: { readonly clock: Clock; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const seen = new Set<string>();
+  let left: readonly string[] = [];
+  const look = async () => {
+    const all = await ask();
+    for (const { panel, instant, range } of all) if (instant.length > 0 && range.length > 0) seen.add(panel);
+    left = all.map(({ panel }) => panel).filter((panel) => wanted(panel) && !seen.has(panel));
+    return left.length === 0;
+  };
+  await waitFor(look, { ...patience, everyMs: 500, what: "data" }).catch((cause: unknown) => {
+    throw new Error(`never with data: ${left.join(", ")}`, { cause });
+  });
+}
 
 /** One line a query: how many series, and one of them with its value. */
 export function summary(all: readonly Found[]): string {

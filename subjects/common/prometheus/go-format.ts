@@ -5,13 +5,33 @@ function special(value: number): string | null {
   return Number.isFinite(value) ? null : value > 0 ? "+Inf" : "-Inf";
 }
 
+/** JavaScript rounds halves up, Go to the even digit. `more` is the number with 25 more digits: enough to see a half. */
+function halfToEven(rounded: string, more: string): string {
+  const [, kept = "", last = ""] = /^(.*(\d))\.?50{24}$/.exec(more) ?? [];
+  return kept !== "" && Number(last) % 2 === 0 ? kept : rounded;
+}
+const MORE_DIGITS = 25;
+
+/** `%.<digits>f` of a finite number. */
+export function formatDecimals(value: number, digits: number): string {
+  const sign = value < 0 || Object.is(value, -0) ? "-" : "";
+  const size = Math.abs(value);
+  // `toFixed` ends there; such numbers are whole.
+  if (size >= 1e21) return formatFixed(value) + (digits > 0 ? `.${"0".repeat(digits)}` : "");
+  return sign + halfToEven(size.toFixed(digits), size.toFixed(digits + MORE_DIGITS));
+}
+
 /** Shortest digits that give the value back (or `digits` of them), and the exponent of the first one. */
 function decimal(value: number, digits?: number): { sign: string; digits: string; exponent: number } {
-  const text = digits === undefined ? Math.abs(value).toExponential() : Math.abs(value).toExponential(digits - 1);
-  const [mantissa = "", exponent = "0"] = text.split("e");
+  const size = Math.abs(value);
+  const [mantissa = "", exponent = "0"] = (
+    digits === undefined ? size.toExponential() : size.toExponential(digits - 1)
+  ).split("e");
+  const exact = digits === undefined ? mantissa : (size.toExponential(digits - 1 + MORE_DIGITS).split("e")[0] ?? "");
+  const rounded = digits === undefined || mantissa.startsWith("10") ? mantissa : halfToEven(mantissa, exact);
   return {
     sign: value < 0 || Object.is(value, -0) ? "-" : "",
-    digits: mantissa.replace(".", ""),
+    digits: rounded.replace(".", ""),
     exponent: Number(exponent),
   };
 }

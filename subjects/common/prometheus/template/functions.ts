@@ -1,5 +1,5 @@
 import { parseDuration } from "../duration.ts";
-import { formatFixed, formatGeneral, formatScientific } from "../go-format.ts";
+import { formatDecimals, formatGeneral, formatScientific } from "../go-format.ts";
 import type { Labels } from "../labels.ts";
 import { compileRegex } from "../regex.ts";
 import { parseFloatText } from "../text-format.ts";
@@ -165,6 +165,8 @@ function compared(a: TemplateValue | undefined, b: TemplateValue | undefined): n
   return x < y ? -1 : x > y ? 1 : x === y ? 0 : NaN;
 }
 
+const HTML: Readonly<Record<string, string>> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&#39;", '"': "&#34;" };
+
 const GO: Readonly<Record<string, TemplateFunction>> = {
   eq: (first, ...others) => others.some((other) => compared(first, other) === 0),
   ne: (a, b) => compared(a, b) !== 0,
@@ -191,7 +193,7 @@ const GO: Readonly<Record<string, TemplateFunction>> = {
   print: (...given) => printed(given),
   println: (...given) => `${given.map(show).join(" ")}\n`,
   printf: (format, ...given) => printf(stringOf(format), given),
-  html: (...given) => printed(given).replace(/[<>&'"]/g, (c) => `&#${c.charCodeAt(0)};`),
+  html: (...given) => printed(given).replace(/[<>&'"]/g, (c) => HTML[c] ?? c),
   urlquery: (...given) => encoded(printed(given)),
 };
 
@@ -241,16 +243,9 @@ function verbText(verb: string, value: TemplateValue, digits: number | undefined
     if (verb === "x") return value.toString(16);
   }
   if (typeof value === "number") {
-    if ("fF".includes(verb)) return Number.isFinite(value) ? fixed(value, digits ?? 6) : formatGeneral(value);
+    if ("fF".includes(verb)) return Number.isFinite(value) ? formatDecimals(value, digits ?? 6) : formatGeneral(value);
     if (verb === "e") return formatScientific(value, digits ?? 6);
     if (verb === "g") return formatGeneral(value, digits);
   }
   return `%!${verb}(${typeName(value)}=${show(value)})`;
-}
-
-/** `toFixed` ends at 1e21. */
-function fixed(value: number, digits: number): string {
-  return Math.abs(value) < 1e21
-    ? value.toFixed(digits)
-    : formatFixed(value) + (digits > 0 ? `.${"0".repeat(digits)}` : "");
 }

@@ -47,6 +47,7 @@ describe("a change while it runs", () => {
     [{ nonsense: "1" }, "unexpect fields: nonsense"],
     [{ "raftstore.capacity.more": "1" }, "unexpect fields: more"],
     [{ "raftstore.max-peer-down-duration": "soon" }, "failed to parse: soon"],
+    [{ "log.level": "loud" }, "failed to parse: loud"],
     [{ "raftstore.raft-log-gc-threshold": "0" }, "raft log gc threshold must >= 1, not 0"],
   ])("%j is refused, and nothing of it is done", (change, why) => {
     const config = controller("c.toml");

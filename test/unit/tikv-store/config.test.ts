@@ -47,7 +47,7 @@ describe("the defaults", () => {
 
   it("tell what an item holds", () => {
     const paths = ["raftstore.max-peer-down-duration", "storage.reserve-space", "log.level", "raftstore.prevote"];
-    expect(paths.map(kindOf)).toEqual(["duration", "size", "text", "boolean"]);
+    expect(paths.map(kindOf)).toEqual(["duration", "size", "level", "boolean"]);
     expect(["pd.endpoints", "server.grpc-concurrency", "memory-usage-high-water"].map(kindOf)).toEqual([
       "list",
       "integer",
@@ -69,6 +69,7 @@ describe("a configuration file", () => {
   it.each([
     ["[server]\ngrpc-concurrency = 'many'", /invalid type: string "many", expected usize for key `server.grpc-conc/],
     ["[storage]\nreserve-space = true", /invalid type: boolean `true`, expected valid size/],
+    ["[log]\nlevel = 'loud'", /invalid type: string "loud", expected a log level/],
     ["[raftstore", /./],
   ])("%j cannot be used", (text, why) => expect(() => parseConfig(text)).toThrow(why));
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { errorText } from "../../../../harness/base/errors.ts";
@@ -26,5 +26,7 @@ export function readLastConfig(dataDir: string): ConfigTree | null {
 export function writeLastConfig(dataDir: string, config: ConfigTree): void {
   let known: ConfigTree = {};
   for (const [path, value] of items(config)) if (value !== null) known = withItem(known, path, value);
-  replaceFile(lastConfigFile(dataDir), stringify(known));
+  const [path, text] = [lastConfigFile(dataDir), stringify(known)];
+  // A store on a full disk can still be started with what it was started with before.
+  if (!existsSync(path) || readFileSync(path, "utf8") !== text) replaceFile(path, text);
 }

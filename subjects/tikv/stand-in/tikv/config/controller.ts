@@ -84,7 +84,7 @@ export class ConfigController {
       const parsed = parsedText(kind, text);
       if (parsed === null) throw new ConfigRefused(`failed to parse: ${text}`);
       next = withItem(next, path, parsed.value);
-      toml[path] = ["size", "duration", "text"].includes(kind) ? JSON.stringify(text) : text;
+      toml[path] = ["size", "duration", "text", "level"].includes(kind) ? JSON.stringify(text) : text;
     }
     this.#become(next);
     if (!persist) return;

@@ -1,5 +1,6 @@
 import { parse as parseToml } from "smol-toml";
 import { ConfigError, errorText } from "../../../../../harness/base/errors.ts";
+import { namedLevel } from "../../node-log.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { durationMs, durationText, sizeBytes, sizeText } from "./readable.ts";
 
@@ -7,7 +8,7 @@ import { durationMs, durationText, sizeBytes, sizeText } from "./readable.ts";
 export type ConfigTree = Readonly<Record<string, unknown>>;
 
 /** What an item holds, told from its default. */
-export type Kind = "boolean" | "integer" | "float" | "size" | "duration" | "text" | "list" | "table" | "any";
+export type Kind = "boolean" | "integer" | "float" | "size" | "duration" | "text" | "level" | "list" | "table" | "any";
 
 /** Sections of which the defaults name every item: others there are unknown. */
 const WHOLE: ReadonlySet<string> = new Set(["log", "server", "storage", "pd", "raftstore", "coprocessor", "readpool"]);
@@ -53,6 +54,7 @@ export function* items(tree: ConfigTree, prefix = ""): Generator<readonly [path:
 }
 
 export function kindOf(path: string): Kind {
+  if (path === "log.level") return "level";
   const value = itemAt(DEFAULTS, path);
   if (typeof value === "boolean") return "boolean";
   if (typeof value === "bigint") return "integer";
@@ -67,6 +69,8 @@ export function kindOf(path: string): Kind {
 /** The item as it is kept, from what a file or a request says. Null = it cannot be that. */
 export function parsedItem(kind: Kind, value: unknown): { readonly value: unknown } | null {
   switch (kind) {
+    case "level":
+      return typeof value === "string" && namedLevel(value) !== null ? { value } : null;
     case "any":
       return { value };
     case "boolean":
@@ -140,6 +144,7 @@ function wrongType(path: string, value: unknown): string {
     size: "valid size",
     duration: "valid duration",
     text: "a string",
+    level: "a log level",
     list: "a sequence",
     table: "a map",
     any: "a value",

@@ -22,7 +22,7 @@ test(
       const deps = { clock: systemClock, random: seededRandom(seed), ids: randomIds, log: silentLog, fetch };
       const said: string[] = [];
       const say = (line: string): void => void said.push(line);
-      const options = { root, forMs: FOR_MS, seed, timeFactor: 0.2, ratePerSecond: 60, say };
+      const options = { root, forMs: FOR_MS, seed, timeFactor: 0.2, ratePerSecond: 60, logFolder: null, say };
       const result = await runSoak(options, deps, signal);
       expect(result.problems, said.join("\n")).toEqual([]);
       expect(result.unexpectedLines).toEqual([]);

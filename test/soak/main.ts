@@ -49,9 +49,11 @@ try {
     fetch: globalThis.fetch,
   };
   say(`${minutes} minutes of random faults on a TiKV stand-in cluster; seed ${seed}, time factor ${timeFactor}`);
-  const options = { root, forMs: minutes * 60_000, seed, timeFactor, ratePerSecond: rate, say };
+  const logFolder = path.join(os.tmpdir(), `soak-logs-${deps.ids.hex(4)}`);
+  const options = { root, forMs: minutes * 60_000, seed, timeFactor, ratePerSecond: rate, logFolder, say };
   const result = await runSoak(options, deps, interrupted.signal);
   report(result);
+  if (result.problems.length > 0) say(`the nodes' logs: ${logFolder}`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(result, null, 2)}\n`);
   process.exitCode = interrupted.signal.aborted ? 130 : result.problems.length === 0 ? 0 : 1;
 } catch (error) {

@@ -31,6 +31,8 @@ export interface SoakOptions {
   readonly seed: number;
   readonly timeFactor: number;
   readonly ratePerSecond: number;
+  /** Where the nodes' logs are left when something did not hold; null = nowhere. */
+  readonly logFolder: string | null;
   /** One line for people, as things happen. */
   say(line: string): void;
 }
@@ -265,9 +267,12 @@ class Soak {
         `data: ${verdict.verdict === "fail" ? `${verdict.predicate} ${JSON.stringify(verdict.witness)}` : verdict.why}`,
       );
     const logs = await this.#judgeLogs(own);
-    const isCalm = (at: EpochMs): boolean => !this.#harms.some(({ fromMs, untilMs }) => at >= fromMs && at <= untilMs);
+    const isCalm = (fromMs: EpochMs, forMs: number): boolean =>
+      !this.#harms.some((harm) => fromMs + forMs >= harm.fromMs && fromMs <= harm.untilMs);
     const vitals = summarizeVitals(this.#vitals, isCalm);
     this.#judgeVitals(vitals);
+    if (this.#problems.length > 0 && options.logFolder !== null)
+      await this.#parts.cluster.collectLogs(options.logFolder, own);
     const recovered = this.#rounds.flatMap(({ recoveredMs }) => (recoveredMs === null ? [] : [recoveredMs]));
     const ok = this.#history.filter(({ outcome }) => outcome === "ok").length;
     return {

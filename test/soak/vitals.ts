@@ -29,7 +29,7 @@ export async function takeVitals(endpoints: Endpoints, deps: Deps, signal: Abort
 
 async function vitalOf(component: Component, url: string, deps: Deps, signal: AbortSignal): Promise<Vital | null> {
   const { clock, fetch, log } = deps;
-  const atMs = clock.monotonic();
+  const [atMs, wallMs] = [clock.monotonic(), clock.now()];
   try {
     const reply = await fetch(`${url}/metrics`, { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
     const text = await reply.text();
@@ -37,7 +37,7 @@ async function vitalOf(component: Component, url: string, deps: Deps, signal: Ab
     const vital = {
       component,
       atMs,
-      wallMs: clock.now(),
+      wallMs,
       life: value("process_start_time_seconds"),
       residentBytes: value("process_resident_memory_bytes"),
       openFiles: value("process_open_fds"),
@@ -68,15 +68,18 @@ const SETTLED_AFTER_MS = 60_000;
 /** As many seconds of one or several settled lives, or nothing is said. */
 const ENOUGH_SAMPLES = 40;
 
-/** One row a node. `isCalm` tells whether nobody was being harmed at that time. */
-export function summarizeVitals(vitals: readonly Vital[], isCalm: (wallMs: EpochMs) => boolean): readonly NodeVitals[] {
+/** One row a node. `isCalm` tells whether nobody was being harmed then, nor within so many milliseconds after. */
+export function summarizeVitals(
+  vitals: readonly Vital[],
+  isCalm: (fromMs: EpochMs, forMs: number) => boolean,
+): readonly NodeVitals[] {
   const nodes = [...Map.groupBy(vitals, ({ component }) => component)].sort(([a], [b]) => (a < b ? -1 : 1));
   const first = Math.min(...vitals.map(({ atMs }) => atMs));
   const middle = (first + Math.max(...vitals.map(({ atMs }) => atMs))) / 2;
   return nodes.map(([component, own]) => {
     const files = (half: readonly Vital[]): number => Math.max(0, ...half.map(({ openFiles }) => openFiles));
     const late = own.filter(({ atMs }) => atMs >= middle);
-    const answers = own.filter(({ wallMs }) => isCalm(wallMs)).map(({ answerMs }) => answerMs);
+    const answers = own.filter(({ wallMs, answerMs }) => isCalm(wallMs, answerMs)).map(({ answerMs }) => answerMs);
     const slope = slopeWithinLives(settled(own).filter(({ atMs }) => atMs >= middle));
     return {
       component,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import {
   PORT_COUNT,
+  SMALL_HEAP,
   embeddedEndpoints,
   embeddedNodes,
   portMap,
@@ -26,7 +27,7 @@ describe("the embedded cluster's layout", () => {
 
   test("flags are those of the real programs, with relative paths and mutual addresses", () => {
     const [pd0, , , tikv0] = embeddedNodes(layout);
-    expect(pd0?.argv.slice(1)).toEqual([
+    expect(pd0?.argv.slice(SMALL_HEAP.length + 1)).toEqual([
       "--name=pd0",
       "--data-dir=data",
       "--client-urls=http://127.0.0.1:21001",
@@ -35,7 +36,7 @@ describe("the embedded cluster's layout", () => {
       "--advertise-peer-urls=http://127.0.0.1:21002",
       "--initial-cluster=pd0=http://127.0.0.1:21002,pd1=http://127.0.0.1:21004,pd2=http://127.0.0.1:21006",
     ]);
-    expect(tikv0?.argv.slice(1)).toEqual([
+    expect(tikv0?.argv.slice(SMALL_HEAP.length + 1)).toEqual([
       "--addr=127.0.0.1:21007",
       "--advertise-addr=127.0.0.1:21007",
       "--status-addr=127.0.0.1:21008",

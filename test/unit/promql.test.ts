@@ -339,8 +339,50 @@ describe("range queries", () => {
     await expect(queryRange(storage, "x", { ...range, stepMs: 0 }, limits)).rejects.toThrow("zero or negative");
     await expect(queryRange(storage, "x", { ...range, endMs: -1 }, limits)).rejects.toThrow("must not be before");
     await expect(queryRange(storage, "x", { ...range, stepMs: 1 }, limits)).rejects.toThrow("11,000 points");
+    await expect(queryRange(storage, "x", range, { ...limits, maxSamples: 3 })).rejects.toThrow("too many samples");
+    await expect(queryRange(storage, "sum(sum_over_time(x[1h]))", range, { ...limits, maxSamples: 3 })).rejects.toThrow(
+      "too many samples",
+    );
     let now = 0;
     const slow = { ...queryOptions, timeoutMs: 1_000, monotonic: () => (now += 600) };
     await expect(queryRange(storage, "x", range, slow)).rejects.toThrow("timed out");
+  });
+  test("a long one lets others work in between", async () => {
+    let now = 0;
+    const order: string[] = [];
+    const query = queryRange(storage, "sum(rate(x[1m])) + sum(x)", range, { ...limits, monotonic: () => (now += 30) });
+    setImmediate(() => order.push("others"));
+    await query;
+    order.push("query");
+    expect(order).toEqual(["others", "query"]);
+  });
+});
+
+describe("regular expressions", () => {
+  test("take linear time, whatever the pattern", () => {
+    const storage = seriesStorage(10 * S, `x{a="${"a".repeat(200)}!"} 1`);
+    expect(ask(storage, 'x{a=~"(a|aa|a+)+"}', 0)).toEqual([]);
+    expect(ask(storage, 'label_replace(x, "b", "$1", "a", "((a|aa|a+)+)!") * 0', 0)).toHaveLength(1);
+  });
+  test.each([
+    ['x{a=~"(?i:ABC)"}', 1],
+    ['x{a=~"a.c"}', 2],
+    ['x{a=~"a\\\\.c"}', 1],
+    ['x{a=~"[[:alpha:]]+"}', 1],
+    ['x{a=~"abc|a.c"}', 2],
+    ['x{a=~"\\\\Qa.c\\\\E"}', 1],
+    ['x{a=~"b"}', 0],
+    ['x{a!~"a.+"}', 0],
+    ['x{a=~"(?P<n>a)bc"}', 1],
+  ])("%s finds %i", (query, count) => {
+    const storage = seriesStorage(10 * S, 'x{a="abc"} 1\nx{a="a.c"} 1');
+    expect(ask(storage, query, 0)).toHaveLength(count);
+  });
+  test("what RE2 has not is refused by name", () => {
+    const storage = seriesStorage(10 * S, "x 1");
+    expect(() => queryInstantNow(storage, 'x{a=~"(?=a)"}', 0, queryOptions)).toThrow(
+      "invalid or unsupported Perl syntax",
+    );
+    expect(() => queryInstantNow(storage, 'x{a=~"(a)\\\\1"}', 0, queryOptions)).toThrow("invalid escape sequence");
   });
 });

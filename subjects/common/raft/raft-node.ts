@@ -376,14 +376,14 @@ export class RaftNode {
   /** Somebody is behind: an old leader must learn that, and a pre-candidate that waits in vain. */
   #onLowerTerm(message: RaftMessage): void {
     if (this.#isFromLeader(message)) this.#send("append-reply", message.from);
-    else if (message.type === "pre-vote") this.#send("pre-vote-reply", message.from, { reject: true });
+    else if (message.type === "pre-vote") this.#refuse("pre-vote-reply", message.from);
   }
 
   #onVote({ type, from, term, index, logTerm }: RaftMessage): void {
     const free = this.#vote === from || (this.#vote === 0 && this.#leader === 0);
     const granted = (free || (type === "pre-vote" && term > this.#term)) && this.#log.isUpToDate(index, logTerm);
     const reply = type === "vote" ? "vote-reply" : "pre-vote-reply";
-    if (!granted) return this.#send(reply, from, { reject: true });
+    if (!granted) return this.#refuse(reply, from);
     if (type === "vote") {
       this.#electionElapsed = 0;
       this.#vote = from;
@@ -391,7 +391,25 @@ export class RaftNode {
     this.#send(reply, from, { term });
   }
 
-  #onVoteReply({ type, from, term, reject }: RaftMessage): void {
+  /**
+   * Whoever is refused learns at least what is committed: the only one who knows that it need not ask us any more may
+   * be ourselves, who cannot stand (tikv/raft-rs:src/raft.rs, `maybe_commit_by_vote`).
+   */
+  #refuse(reply: "vote-reply" | "pre-vote-reply", to: number): void {
+    const { commit } = this.#log;
+    this.#send(reply, to, { reject: true, commit, logTerm: this.#log.term(commit) ?? 0 });
+  }
+
+  #learnCommit({ commit, logTerm }: RaftMessage): void {
+    if (this.isLeader || commit <= this.#log.commit || logTerm === 0 || this.#log.term(commit) !== logTerm) return;
+    this.#log.commit = commit;
+    // It stood under a configuration that is outdated now.
+    if (this.#role !== "follower" && !this.#mayStand) this.#becomeFollower(this.#term, 0);
+  }
+
+  #onVoteReply(message: RaftMessage): void {
+    const { type, from, term, reject } = message;
+    if (reject) this.#learnCommit(message);
     const waitingFor = type === "pre-vote-reply" ? "pre-candidate" : "candidate";
     if (this.#role !== waitingFor || (type === "pre-vote-reply" && !reject && term !== this.#term + 1)) return;
     this.#votes.set(from, !reject);

@@ -96,6 +96,28 @@ describe("a joint configuration", () => {
     expect(cluster.leader?.node?.conf.votersOutgoing).toEqual([]);
   });
 
+  it("is no trap when only a leader that left, and knows more than it may, has heard that it is over", () => {
+    const cluster = new RaftCluster([1, 2], seededRandom("trap"));
+    cluster.settle(30);
+    const leader = cluster.leader?.id ?? 0;
+    const other = 3 - leader;
+    cluster.change(leader, change("auto", ["remove", leader]));
+    cluster.sync(leader);
+    for (let left = cluster.network.length; left > 0; left--) cluster.deliver(0);
+    cluster.sync(other);
+    // One entry more in the leader's log, that nobody else ever gets, nor that the change is committed.
+    cluster.propose(leader);
+    for (let left = cluster.network.length; left > 0; left--) cluster.deliver(0);
+    cluster.cut.add(other);
+    for (let turn = 0; turn < 3; turn++) cluster.sync(leader);
+    cluster.network.length = 0;
+    expect(cluster.machine(leader).node?.conf.voters).toEqual([other]);
+    expect(cluster.machine(other).node?.conf.voters).toHaveLength(2);
+    cluster.cut.delete(other);
+    cluster.settle(60);
+    expect(cluster.leader?.id).toBe(other);
+  });
+
   it("demotes a voter by way of the members that will be learners", () => {
     const { cluster, leader } = settled();
     const down = leader === 3 ? 2 : 3;

@@ -5,6 +5,9 @@ import {
   decodeMessage,
   encodeConfChange,
   encodeMessage,
+  newGroup,
+  RaftNode,
+  type RaftMessage,
 } from "../../../subjects/common/raft/index.ts";
 import { RaftCluster } from "../../support/raft-cluster.ts";
 
@@ -118,6 +121,38 @@ describe("a group of three", () => {
     expect(cluster.readsAnswered).toBe(0);
     cluster.settle(1);
     expect(cluster.readsAnswered).toBe(1);
+  });
+});
+
+describe("a leader with entries of an earlier term", () => {
+  it("commits them with one of its own, never by counting them (Raft paper, 5.4.2)", () => {
+    const base = newGroup({ voters: [1, 2, 3], learners: [] });
+    const old = { index: 6, term: 6, kind: "normal" as const, data: Buffer.from("old") };
+    const node = new RaftNode({
+      id: 1,
+      restored: { ...base, hardState: { term: 7, vote: 0, commit: 5 }, entries: [old] },
+      random: seededRandom(1),
+      electionTicks: 10,
+      heartbeatTicks: 2,
+      takeSnapshot: () => Buffer.alloc(0),
+    });
+    const sync = (): void => {
+      while (node.hasReady()) node.persisted(node.ready());
+    };
+    const reply = (type: RaftMessage["type"], index: number): void => {
+      const rest = { logTerm: 0, commit: 0, reject: false, hint: 0, entries: [], snapshot: null };
+      node.step({ type, from: 2, to: 1, term: 8, index, ...rest });
+      sync();
+    };
+    node.campaign();
+    sync();
+    reply("pre-vote-reply", 0);
+    reply("vote-reply", 0);
+    expect(node.isLeader).toBe(true);
+    reply("append-reply", 6);
+    expect(node.commitIndex).toBe(5);
+    reply("append-reply", 7);
+    expect(node.commitIndex).toBe(7);
   });
 });
 

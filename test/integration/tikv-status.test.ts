@@ -1,10 +1,12 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
+import { describeGo } from "../support/go.ts";
 import { keepReplicated, ScriptedPd } from "../support/scripted-pd.ts";
 import { StoreClient } from "../support/store-client.ts";
 import { tikvProcesses, type TikvProcess } from "../support/tikv-processes.ts";
@@ -159,4 +161,17 @@ describe("a store's status port", () => {
     expect(command.split("\0")[0]).toBe("tikv-server");
     for (const text of [profile.body, command]) expect(text).not.toContain("stand-in");
   });
+
+  describeGo("its profile", () =>
+    it("is read by go tool pprof", async () => {
+      const reply = await fetch(`http://${store.statusAddress}/debug/pprof/profile?seconds=1&frequency=500`, {
+        headers: { "content-type": "application/protobuf" },
+      });
+      expect(reply.headers.get("content-type")).toBe("application/octet-stream");
+      const file = join(store.dataDir, "..", "cpu.pprof");
+      writeFileSync(file, Buffer.from(await reply.arrayBuffer()));
+      const { stdout, status } = spawnSync("go", ["tool", "pprof", "-top", file], { encoding: "utf8" });
+      expect({ stdout, status }).toMatchObject({ stdout: expect.stringContaining("Type: cpu"), status: 0 });
+    }),
+  );
 });

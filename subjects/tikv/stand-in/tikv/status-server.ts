@@ -46,7 +46,8 @@ const ROUTES: Readonly<Record<string, Handler>> = {
   "GET /force_partition_ranges": () => jsonReply("[]"),
   "PUT /pause_grpc": ({ pauseGrpc }) => switched(pauseGrpc, "pause"),
   "PUT /resume_grpc": ({ resumeGrpc }) => switched(resumeGrpc, "resume"),
-  "GET /debug/pprof/profile": (_sources, { query }) => cpuProfile(query),
+  "GET /debug/pprof/profile": (_sources, { query, request }) =>
+    cpuProfile(query, request.headers["content-type"] === "application/protobuf"),
   "GET /debug/pprof/heap": () => textReply(500, "memory profiling is not enabled"),
   "GET /debug/pprof/heap_list": () => GONE,
   "GET /debug/pprof/heap_activate": () => GONE,

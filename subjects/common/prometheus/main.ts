@@ -75,6 +75,7 @@ function start(argv: readonly string[]): void {
   listener.on("error", (error: Error) =>
     fail(new HarnessError("port-taken", `Unable to start web listener: ${error.message}`)),
   );
+  process.on("SIGHUP", () => log.warn("The configuration is read at the start only", { file: flags.configFile }));
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => process.exit(0));
 }
 

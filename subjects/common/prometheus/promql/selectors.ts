@@ -11,7 +11,7 @@ export interface RangeInput {
   readonly values: Float64Array;
 }
 
-/** How an instant of the grid becomes an instant of the samples. */
+/** How an instant of the grid becomes an instant of the samples; later ones never become earlier. */
 export type Shift = (atMs: number) => number;
 
 /**
@@ -29,13 +29,10 @@ export function instantSeries(
 ): StepSeries {
   const result = emptySeries(timestamps ? withoutName(series.labels) : series.labels, grid);
   const [first, last] = [shift(grid.startMs), shift(grid.startMs + (grid.count - 1) * grid.stepMs)];
-  const { times, values, stale } = series.between(Math.min(first, last) - lookbackMs, Math.max(first, last));
+  const { times, values, stale } = series.between(first - lookbackMs, last);
   let index = -1;
-  let previous = -Infinity;
   for (let step = 0, atMs = grid.startMs; step < grid.count; step++, atMs += grid.stepMs) {
     const when = shift(atMs);
-    if (when < previous) index = -1;
-    previous = when;
     while (index + 1 < times.length && (times[index + 1] as number) <= when) index++;
     if (index < 0 || (stale !== null && stale[index] === 1)) continue;
     const timeMs = times[index] as number;
@@ -78,15 +75,17 @@ export function overWindows(
   }: { readonly shift: Shift; readonly rangeMs: number; readonly scalars: Float64Array | null },
 ): StepSeries {
   const result = emptySeries(labels, grid);
-  let [low, high] = [0, 0];
+  // One for all instants: a new one for each would cost more than most functions do.
+  const window = { times, values, low: 0, high: 0, fromMs: 0, toMs: 0, rangeMs, atMs: 0, scalar: NaN };
   for (let step = 0, atMs = grid.startMs; step < grid.count; step++, atMs += grid.stepMs) {
-    const toMs = shift(atMs);
-    const fromMs = toMs - Math.trunc(rangeMs);
-    while (high < times.length && (times[high] as number) <= toMs) high++;
-    while (low < high && (times[low] as number) <= fromMs) low++;
-    if (low === high) continue;
-    const scalar = scalars === null ? NaN : (scalars[step] as number);
-    const value = run({ times, values, low, high, fromMs, toMs, rangeMs, atMs, scalar });
+    window.atMs = atMs;
+    window.toMs = shift(atMs);
+    window.fromMs = window.toMs - Math.trunc(rangeMs);
+    while (window.high < times.length && (times[window.high] as number) <= window.toMs) window.high++;
+    while (window.low < window.high && (times[window.low] as number) <= window.fromMs) window.low++;
+    if (window.low === window.high) continue;
+    if (scalars !== null) window.scalar = scalars[step] as number;
+    const value = run(window);
     if (value === null) continue;
     result.present[step] = 1;
     result.values[step] = value;

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { CheckResult } from "../../subjects/tikv/check/check-pd.ts";
 import { HarnessError } from "../base/errors.ts";
-import type { Endpoints } from "../protocol.ts";
+import type { ComponentInfo, Endpoints } from "../protocol.ts";
 import { attachedId } from "./attached-id.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
@@ -46,7 +46,7 @@ async function check({ attach, pd }: Flags, io: CliIo): Promise<CheckResult> {
     const { attachDocker } = await import("../../subjects/tikv/adapter-docker.ts");
     const options = { engine: "docker" as const, project: attach, id: attachedId(attach) };
     await using instance = await attachDocker(options, io.deps, io.signal);
-    return await checkPd(pdUrls(instance.endpoints("host")), io.deps, io.signal);
+    return await checkPd(await pdUrls(instance), io.deps, io.signal);
   }
   const { deployEmbedded } = await import("../../subjects/tikv/adapter-process.ts");
   using owned = newInstance(io, "subject check tikv");
@@ -58,13 +58,15 @@ async function check({ attach, pd }: Flags, io: CliIo): Promise<CheckResult> {
     io.signal,
   );
   await instance.waitReady({ timeoutMs: READY_TIMEOUT_MS }, io.signal);
-  return await checkPd(pdUrls(instance.endpoints("host")), io.deps, io.signal);
+  return await checkPd(await pdUrls(instance), io.deps, io.signal);
 }
 
-function pdUrls({ byComponent }: Endpoints): readonly string[] {
-  const found = Object.entries(byComponent).flatMap(([component, { client }]) =>
-    component.startsWith("pd") && client !== undefined ? [client] : [],
-  );
+async function pdUrls(instance: {
+  readonly components: readonly ComponentInfo[];
+  endpoints(view: "host"): Endpoints;
+}): Promise<readonly string[]> {
+  const { urlsOf } = await import("../../subjects/tikv/kit/clients/address-book.ts");
+  const found = Object.values(urlsOf(instance.endpoints("host"), instance.components, "pd", "client"));
   if (found.length === 0) throw new HarnessError("not-found", "this cluster has no PD that answers from this host");
   return found;
 }

@@ -49,8 +49,11 @@ function addMembers(registry: MetricRegistry, { cluster, consensus, leadership, 
   const scheduler = registry.gauge("pd_scheduler_status", "Inner status of the scheduler.");
   const allowance = registry.gauge("pd_scheduling_allowance_status", "Status of the scheduling allowance.");
   const tsoGap = registry.gauge("pd_cluster_tso_gap_millionseconds", "The minimal (non-zero) TSO gap for each DC.");
+  let hasLed = false;
   registry.collect(() => {
-    role.set({ service: "PD" }, leadership.serving ? 1 : 0);
+    hasLed ||= leadership.serving;
+    // A member that never led has no such series (tikv/pd:server/server.go, campaignLeader).
+    if (hasLed) role.set({ service: "PD" }, leadership.serving ? 1 : 0);
     for (const gauge of [health, scheduler, tsoGap]) gauge.clear();
     allowance.set({ kind: "halt-scheduling" }, coordinator.halted ? 1 : 0);
     allowance.set({ kind: "online-unsafe-recovery" }, cluster.recovery.isRunning ? 1 : 0);

@@ -793,6 +793,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
       "integration/tikv-moves.test.ts": [
         "replicas leave a store by joint consensus under load, and no acknowledged write is lost",
+        "regions that lost two of three replicas for good are led again by the third, with what it knew",
       ],
       "unit/tikv-store/change-peers.test.ts": [
         "of several is joint until it is left; the epoch counts every peer that moves, both times",
@@ -803,6 +804,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "reaches a store that slept through it, by the log or by a snapshot, and its stale replica goes",
         "leads by force, demotes who is gone, and then writes again; until then it refuses",
         "goes when it asks the others, even one that never stands for election",
+      ],
+      "unit/tikv-store/store-schedules.test.ts": [
+        "no schedule of splits, merges, moves, cuts and restarts loses an acknowledged write",
       ],
     },
   },

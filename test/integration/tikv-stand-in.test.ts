@@ -1,6 +1,9 @@
+import type { Readable } from "node:stream";
+import { credentials } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
+import { HealthClientConstructor } from "../../subjects/tikv/proto/load.ts";
 import { keepReplicated, ScriptedPd } from "../support/scripted-pd.ts";
 import { StoreClient } from "../support/store-client.ts";
 import { tikvProcesses } from "../support/tikv-processes.ts";
@@ -102,8 +105,17 @@ describe("three stores", () => {
     await client.put("a", "1");
     const leaving = client.regionOf("a").leader.store_id;
     const victim = processOf(leaving);
+    const health = new HealthClientConstructor(victim.address, credentials.createInsecure());
+    const said: number[] = [];
+    const watch = (health as unknown as Record<string, (request: object) => Readable>)["Watch"]?.call(health, {});
+    watch?.on("data", ({ status }: { readonly status: number }) => said.push(status)).on("error", () => {});
+    await until(() => said.length === 1, "the store to be healthy");
     victim.signal("SIGTERM");
     expect(await victim.exited()).toBe(0);
+    health.close();
+    // SERVING, then NOT_SERVING.
+    expect(said).toEqual([1, 2]);
+    expect(cluster.pd.heartbeats.some((stats) => stats["is_stopping"] === true)).toBe(true);
     expect(victim.log).toContain("starting graceful shutdown");
     expect(await client.get("a")).toBe("1");
     expect(client.regionOf("a").leader.store_id).not.toBe(leaving);

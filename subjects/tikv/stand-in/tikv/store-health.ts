@@ -39,10 +39,16 @@ export class StoreHealth {
     };
   }
 
-  /** From now on NOT_SERVING: the store is about to close its port. */
-  stop(): void {
+  /** From now on NOT_SERVING: the store is about to close its port. Resolves when the watchers have been told. */
+  async stop(): Promise<void> {
     this.#serving = false;
-    for (const watcher of this.#watchers) watcher.write({ status: STATUS.notServing });
+    const tell = (watcher: Watcher): Promise<void> =>
+      new Promise((resolve) => {
+        watcher.once("error", () => resolve());
+        watcher.once("cancelled", () => resolve());
+        watcher.write({ status: STATUS.notServing }, () => resolve());
+      });
+    await Promise.all([...this.#watchers].map(tell));
   }
 
   /** For `healthService`. Only the server as a whole, "", is known. */

@@ -51,6 +51,7 @@ export interface TikvNodeOptions {
 /** raftstore.raft-base-tick-interval */
 const TICK_MS = 1_000;
 const DRAIN_MS = 20_000;
+const GOODBYE_MS = 200;
 /** pdpb.ControlGrpcEvent */
 const PAUSE_GRPC = 0;
 /** metapb.StoreState */
@@ -118,7 +119,8 @@ export class TikvNode {
     const told = worker.current?.heartbeat();
     await drainLeaders(store, { boundMs: DRAIN_MS * timeFactor, clock, log, reaches });
     await told;
-    this.#saidToClients.stop();
+    // A watcher that does not read keeps nobody waiting.
+    await Promise.race([this.#saidToClients.stop(), clock.sleep(GOODBYE_MS)]);
     this.#stop.abort();
     await worker.current?.[Symbol.asyncDispose]();
     await this.#grpc.close();

@@ -49,7 +49,7 @@ export const EXPECTED_LINES: readonly ExpectedLine[] = [
   },
   {
     role: "tikv",
-    text: /PD failed to respond|validate PD endpoints failed|request failed, retry/,
+    text: /validate PD endpoints failed|reconnect failed|request failed, retry/,
     during: [...ANY, START],
     why: "a member of PD is away, or PD has no leader",
   },

@@ -34,6 +34,7 @@ export interface PdSessionOptions {
 }
 
 const RETRY_MS = 300;
+const RETRY_LOG_EVERY = 10;
 const REQUEST_TIMEOUT_MS = 2_000;
 const LEAST_TIMEOUT_MS = 1_000;
 /** LEADER_CHANGE_RETRY (tikv/tikv:components/pd_client/src/client.rs) */
@@ -61,6 +62,8 @@ export class PdSession implements AsyncDisposable {
   #clusterId: string | null;
   #leader: { readonly url: string; readonly client: NodeGrpcClient } | null = null;
   #lastUrl: string | null = null;
+  /** How often in a row no leader was found. */
+  #inVain = 0;
   #finding: Promise<void> | null = null;
 
   constructor(options: PdSessionOptions) {
@@ -95,7 +98,7 @@ export class PdSession implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted();
         if (!isTransient(error)) throw error;
-        this.#options.log.warn("util.rs:420", "request failed, retry", { name, err: errorText(error) });
+        this.#options.log.error("util.rs:420", "request failed, retry", { name, err: errorText(error) });
         this.#lose(leader.client);
         await this.#options.clock.sleep(RETRY_MS * this.#options.timeFactor, signal);
       }
@@ -203,7 +206,7 @@ export class PdSession implements AsyncDisposable {
     const url = found?.leader?.client_urls[0];
     if (this.#lastUrl !== null) this.#options.reconnects.inc({ type: url === undefined ? "failure" : "success" });
     if (found === null || url === undefined) {
-      log.warn("util.rs:760", "validate PD endpoints failed", { err: "no member names a leader" });
+      this.#complain();
       return;
     }
     this.#urls = [...new Set([...this.#options.endpoints, ...found.members.flatMap((member) => member.client_urls)])];
@@ -213,7 +216,17 @@ export class PdSession implements AsyncDisposable {
     else if (this.#lastUrl !== url)
       log.info("util.rs:310", "update pd client", { prev_leader: this.#lastUrl, leader: url });
     this.#lastUrl = url;
+    this.#inVain = 0;
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Nobody leads, or nobody answers: said now and then (pd.retry-log-every) before the first start, else every time. */
+  #complain(): void {
+    const { log } = this.#options;
+    const err = 'Other("[components/pd_client/src/util.rs:599]: PD cluster failed to respond")';
+    if (this.#lastUrl !== null) log.warn("util.rs:760", "reconnect failed", { err });
+    else if (this.#inVain % RETRY_LOG_EVERY === 0) log.warn("client.rs:170", "validate PD endpoints failed", { err });
+    this.#inVain++;
   }
 
   async #askOne(url: string, signal: AbortSignal): Promise<GetMembersReply> {
@@ -225,7 +238,7 @@ export class PdSession implements AsyncDisposable {
       if (reply.leader === null || reply.leader.client_urls.length === 0) throw new Error("it knows no leader");
       return reply;
     } catch (error) {
-      if (!signal.aborted) log.warn("util.rs:790", "PD failed to respond", { endpoints: url, err: errorText(error) });
+      if (!signal.aborted) log.info("util.rs:575", "PD failed to respond", { endpoints: url, err: errorText(error) });
       throw error;
     }
   }

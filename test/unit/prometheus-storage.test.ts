@@ -155,7 +155,7 @@ describe("storage", () => {
     expect(storage.select([matcher("__name__", "=", "gone")])).toEqual([]);
   });
   test("memory has a bound, however long the retention", () => {
-    const maxBytes = 40_000;
+    const maxBytes = 60_000;
     const storage = new Storage({ retentionMs: 3_600_000, maxBytes });
     fill(storage, 10, 500);
     expect(storage.sweep(499_000)).toBeGreaterThan(0);

@@ -437,6 +437,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "every listed difference still occurs, and fewer than 5 % of the answers and of their keys differ",
       ],
       "contract/pd-timelines.test.ts": ["what is seen from each member, in order", "when it is seen"],
+      "unit/pd-rejoin.test.ts": ["a member that was off the network for a while is deaf for 24 s, then takes part again"],
+      "integration/pd-grpc.test.ts": [
+        "a foreign cluster id is a failed precondition; a follower is not leader",
+        "a follower's copy of the regions, for who asks for it",
+      ],
       "unit/promql.test.ts": ["refuses what has no answer"],
       "contract/prometheus-program.test.ts": ["scrapes, rates, notices a target that hangs, and forgets its series"],
     },
@@ -481,6 +486,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "nothing is asked but GETs, and one question which member answers",
       ],
       "e2e/subject-check.test.ts": ["the embedded cluster passes, by its own command"],
+      "e2e/attached-docker.test.ts": ["their PD is held to the recordings, through whatever ports it is reached"],
     },
   },
   // ---- monitor

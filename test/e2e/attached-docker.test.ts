@@ -30,6 +30,18 @@ describeDocker("somebody else's cluster (a compose project without our label)", 
   }, BUILD_TIMEOUT_MS);
   afterAll(() => compose.down({ volumes: true, timeoutMs: 1_000 }, AbortSignal.timeout(60_000)));
 
+  test("their PD is held to the recordings, through whatever ports it is reached", async ({ signal }) => {
+    await using home = await labHome(images);
+    await waitFor(
+      async () => {
+        const check = home.run("subject", "check", "tikv", "--attach", project);
+        await check.ended;
+        return /^3 members, 195 answers compared, 0 differ/.test(check.stdout());
+      },
+      { clock: systemClock, timeoutMs: 120_000, everyMs: 1_000, what: "their PD to answer as recorded", signal },
+    );
+  });
+
   test("after SIGKILL in mid-fault `lab heal` mends what was broken, and everything of theirs stays", async ({
     signal,
   }) => {

@@ -437,7 +437,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "every listed difference still occurs, and fewer than 5 % of the answers and of their keys differ",
       ],
       "contract/pd-timelines.test.ts": ["what is seen from each member, in order", "when it is seen"],
-      "unit/pd-rejoin.test.ts": ["a member that was off the network for a while is deaf for 24 s, then takes part again"],
+      "unit/pd-rejoin.test.ts": [
+        "a member that was off the network for a while is deaf for 24 s, then takes part again",
+      ],
       "integration/pd-grpc.test.ts": [
         "a foreign cluster id is a failed precondition; a follower is not leader",
         "a follower's copy of the regions, for who asks for it",

@@ -306,3 +306,21 @@ describe("a replica that was removed while it could not hear", () => {
     expect(cluster.peer(third.storeId, 1)).toBeUndefined();
   });
 });
+
+describe("a client that knows a region as it was", () => {
+  it("is told what the region was split into since, and no more", async () => {
+    const cluster = new StoreCluster(STORES);
+    await cluster.begin(STORES);
+    const leader = cluster.leader(1);
+    const parts = [10, 20, 30].map((regionId) => ({ regionId, peerIds: [regionId + 1, regionId + 2, regionId + 3] }));
+    await done(cluster, leader.split(leader.region?.epoch ?? NO_EPOCH, ["f", "m", "t"], parts));
+    const store = cluster.store(leader.self?.storeId ?? 0);
+    const { region } = leader;
+    if (region === null) throw new Error("no region");
+    const told = (version: number) => store.around(region, version).map(({ startKey }) => startKey);
+    expect(region.epoch.version).toBe(4);
+    expect(told(1)).toEqual(["t", "m", "f", ""]);
+    expect(told(3)).toEqual(["t", "m"]);
+    expect(told(9)).toEqual(["t"]);
+  });
+});

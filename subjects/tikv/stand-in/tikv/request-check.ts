@@ -55,7 +55,7 @@ export function checkRequest(
   const epoch = context?.region_epoch ?? null;
   if (epoch === null) return { error: { message: "missing epoch!" } };
   const sent = { confVer: Number(epoch.conf_ver), version: Number(epoch.version) };
-  if (sent.version !== region.epoch.version) return { error: epochNotMatch(store.around(region), sent) };
+  if (sent.version !== region.epoch.version) return { error: epochNotMatch(store.around(region, sent.version), sent) };
   const outside =
     keys.at.find((key) => !regionHolds(region, key)) ??
     keys.around?.find((key) => !regionHolds(region, key) && key !== region.endKey);

@@ -20,7 +20,7 @@ import type { PeerHost } from "./peer-host.ts";
 import { RegionPeer } from "./region-peer.ts";
 import { driveMerge } from "./region-merge.ts";
 import { RegionState, type SplitOff } from "./region-state.ts";
-import { peerOn, regionHolds, regionsOverlap, type Peer, type Region } from "./region.ts";
+import { peerOn, regionsOverlap, type Peer, type Region } from "./region.ts";
 
 export interface StoreOptions {
   readonly storeId: number;
@@ -92,16 +92,19 @@ export class Store implements PeerHost {
     return this.#peers.get(regionId);
   }
 
-  /** This region and the one before it: what a client with an old epoch most likely lacks. */
-  around(region: Region): Region[] {
-    const before = [...this.#peers.values()].find(
-      (peer) => peer.region?.endKey === region.startKey && region.startKey !== "",
-    );
-    return before?.region ? [region, before.region] : [region];
-  }
-
-  regionOf(key: string): RegionPeer | undefined {
-    return [...this.#peers.values()].find((peer) => peer.region !== null && regionHolds(peer.region, key));
+  /**
+   * The region, and as many before it as it may have been split since `version`: what a client that knows it as of then
+   * most likely lacks (tikv/tikv:components/raftstore/src/store/fsm/peer.rs, `collect_sibling_region`).
+   */
+  around(region: Region, version: number): Region[] {
+    const found = [region];
+    for (let left = region.epoch.version - version; left > 0; left--) {
+      const { startKey } = found.at(-1) as Region;
+      const before = [...this.#peers.values()].find((peer) => startKey !== "" && peer.region?.endKey === startKey);
+      if (before?.region == null) break;
+      found.push(before.region);
+    }
+    return found;
   }
 
   /** The first region of a cluster; resolves when it is on disk. It elects itself at once. */

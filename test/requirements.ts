@@ -426,6 +426,49 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   {
     promise:
+      "our PD moves replicas and leaders by PD's rules: balance, weights, limits, labels, placement rules, stores that leave or are down, merges, slow and hot ones",
+    shownBy: {
+      "unit/pd-schedule/build-plan.test.ts": [
+        "is learner first, then both changes at once in a joint state, then gone",
+        "is one step after the other when joint consensus is off",
+        "two never become one in a single step, but when joint consensus is off",
+      ],
+      "unit/pd-schedule/balance.test.ts": [
+        "the score of a store is the real one's, recorded with 3 MiB of regions on a disk of 252 GiB",
+        "go from where most are to where fewest are, and stay when it would not be more even",
+        "a weight counts: of a store with weight 0 all go, to it none",
+        "go to an empty store, from where most are, and no further than even",
+        "of two hot leaders on one store one goes to the store with less flow",
+      ],
+      "unit/pd-schedule/checkers.test.ts": [
+        "a silent peer is replaced only when its store is Down too",
+        "isolation-level lets no two replicas into one zone, though one is missing",
+        "a small region goes into the next one, or the one before when that is smaller",
+        "one at 100 and no other at 80 is evicted",
+      ],
+      "unit/pd-schedule/limits.test.ts": ["15 a minute: one at once, the next after four seconds"],
+      "contract/pd-administration.test.ts": [
+        "an administrator's remove-peer is undone by the rule checker",
+        "a down store's replica stays while there is no store for it, and goes to the one that joins",
+        "a replica limit of 0 for a while: nothing is repaired until it is over",
+      ],
+      "integration/pd-scheduling.test.ts": [
+        "a fourth store takes its share of regions and leaders, by joint consensus, and data stay",
+        "leader weight 0 drains one store of leaders, and region limits of 0 let nothing move",
+        "an Offline store is drained and buried; one that is Down is replaced; its data are elsewhere",
+      ],
+    },
+  },
+  {
+    promise: "with two of three stores lost for good unsafe recovery makes the survivor writable",
+    shownBy: {
+      "integration/pd-scheduling.test.ts": [
+        "two of three stores lost for good: unsafe recovery makes the survivor writable",
+      ],
+    },
+  },
+  {
+    promise:
       "the embedded cluster and Prometheus answer as the real ones were recorded; what is not evaluated is refused by name",
     shownBy: {
       "contract/pd-states.test.ts": [

@@ -68,11 +68,11 @@ export class ScriptedStores implements AsyncDisposable {
     this.#signal = AbortSignal.any([signal, this.#stopped.signal]);
   }
 
-  /** Makes `count` stores, the first of which bootstraps the cluster. */
+  /** Makes `count` stores more, the very first of which bootstraps the cluster. */
   async join(count: number): Promise<void> {
     const members = await this.call<{ header: { cluster_id: string } }>("GetMembers", {}, false);
     this.#clusterId = members.header.cluster_id;
-    for (let n = 0; n < count; n++) await this.#joinOne(n);
+    for (let n = 0; n < count; n++) await this.#joinOne(this.storeIds.length);
   }
 
   async call<T = Record<string, unknown>>(method: string, request: object, withCluster = true): Promise<T> {

@@ -59,7 +59,6 @@ export interface ScheduleMetrics {
   readonly scheduler: Counter;
   /** `event`, `type` of scattering. */
   readonly scatter: Counter;
-  readonly direction: Counter;
 }
 
 export function scheduleMetrics(registry: MetricRegistry): ScheduleMetrics {
@@ -84,9 +83,5 @@ export function scheduleMetrics(registry: MetricRegistry): ScheduleMetrics {
       DURATIONS,
     ),
     scheduler: registry.counter("pd_scheduler_event_count", "Counter of scheduler events."),
-    direction: registry.counter(
-      "pd_scheduler_balance_direction",
-      "Counter of direction of balance related schedulers.",
-    ),
   };
 }

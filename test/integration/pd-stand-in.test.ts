@@ -231,6 +231,15 @@ describe("members", () => {
     await Promise.all(pd.names.map((each) => pd.start(each)));
   });
 
+  test("leadership goes to the member of highest priority, and stays there", async ({ signal }) => {
+    await using own = await startPdCluster({ members: 3, timeFactor: 0.05 });
+    const first = await own.leader(signal);
+    const [heir = ""] = own.names.filter((name) => name !== first);
+    const set = await own.send(first, "POST", `/pd/api/v1/members/name/${heir}`, { "leader-priority": 5 });
+    expect(set.status).toBe(200);
+    await until("the heir leads", async () => (await own.leader(signal)) === heir, signal);
+  });
+
   test("leadership goes where it is sent, and the key is free at once", async ({ signal }) => {
     const heir = followers[1] as string;
     expect((await pd.send(leader, "POST", `/pd/api/v1/leader/transfer/${heir}`)).status).toBe(200);

@@ -42,6 +42,8 @@ export interface PdServer extends AsyncDisposable {
 /** A leaving leader waits this long for its heir. */
 const HANDOVER_MS = 1_000;
 const START_TIMEOUT_MS = 300_000;
+/** `leader-priority-check-interval` */
+const PRIORITY_CHECK_MS = 60_000;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
@@ -184,6 +186,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   );
   void probePeers(consensus, clock, probing.signal);
   void giveUpAlone(leadership, deps, probing.signal);
+  void followPriority(leadership, consensus, deps, probing.signal);
   const open = scope.move();
   const close = () => open.disposeAsync();
   return {
@@ -241,6 +244,24 @@ function memberId(peerUrl: string): string {
 /** As PD makes them: seconds in the upper half, chance in the lower. */
 function newClusterId(nowMs: number): string {
   return ((BigInt(Math.floor(nowMs / 1_000)) << 32n) | BigInt(randomBytes(4).readUInt32BE(0))).toString();
+}
+
+/** Whoever has a higher priority is to lead (tikv/pd:pkg/member/member.go, `CheckPriority`). */
+async function followPriority(
+  leadership: Leadership,
+  consensus: Consensus,
+  { clock, timeFactor, log }: PdDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(PRIORITY_CHECK_MS * timeFactor, signal).catch(() => {});
+    const own = consensus.state.members.find(({ name }) => name === consensus.self)?.leaderPriority ?? 0;
+    const heir = leadership.serving && !signal.aborted ? leadership.heir() : null;
+    if (heir === null || heir.leaderPriority <= own) continue;
+    await leadership.handOver(heir).catch((error: unknown) => {
+      log.warn("member.go:252", "failed to transfer etcd leader", { to: heir.name, error: errorText(error) });
+    });
+  }
 }
 
 /** PD waits for the others so long, then ends (tikv/pd:server/server.go, `EtcdStartTimeout`). */

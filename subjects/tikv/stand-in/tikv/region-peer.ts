@@ -141,11 +141,6 @@ export class RegionPeer implements RaftGroup {
     const patienceMs = 2 * ELECTION_TICKS * TICK_MS * this.#host.timeFactor;
     return silentMs > patienceMs ? this.#host.clock.monotonic() - silentMs : null;
   }
-  /** Monotonic; when the oldest entry was proposed that somebody waits for. */
-  get oldestProposalMs(): number | null {
-    return this.#proposals.oldestSinceMs;
-  }
-
   /** It leads, or tries to, without a majority of its voters: PD is recovering the region. */
   get isForced(): boolean {
     return this.#isForced;

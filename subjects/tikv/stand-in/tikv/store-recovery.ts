@@ -66,7 +66,7 @@ export class StoreRecovery {
       for (const id of force_leader.enter_force_leaders) store.peer(Number(id))?.leadByForce(failed);
       return;
     }
-    for (const region of creates) void store.createLost(fromRegionMessage(region));
+    for (const region of creates) void store.createFirst(fromRegionMessage(region));
     for (const id of tombstones) {
       const peer = store.peer(Number(id));
       if (peer !== undefined) store.destroyStale(peer, peer.region?.epoch.confVer ?? 0);

@@ -107,13 +107,11 @@ export class Store implements PeerHost {
     return found;
   }
 
-  /** The first region of a cluster; resolves when it is on disk. It elects itself at once. */
+  /**
+   * The first region of a cluster, or one that PD makes anew where one is lost; resolves when it is on disk. It elects
+   * itself at once.
+   */
   async createFirst(region: Region): Promise<void> {
-    await this.#create(new RegionState(region), true);
-  }
-
-  /** A region that PD makes anew where one is lost; it elects itself at once. */
-  async createLost(region: Region): Promise<void> {
     await this.#create(new RegionState(region), true);
   }
 

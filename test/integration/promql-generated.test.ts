@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededRandom } from "../../harness/base/random.ts";
 import { QueryError } from "../../subjects/common/prometheus/promql/errors.ts";
 import { parseQuery } from "../../subjects/common/prometheus/promql/parse.ts";
-import { printExpr } from "../../subjects/common/prometheus/promql/print.ts";
+import { prettyExpr, printExpr } from "../../subjects/common/prometheus/promql/print.ts";
 import { Storage } from "../../subjects/common/prometheus/storage.ts";
 import { buildGo, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
 import { difference, ourAnswer, store, type Answer } from "../support/promql/answer.ts";
@@ -103,7 +103,7 @@ describeGo("PromQL beside the engine of Prometheus 3.5", () => {
       for (let n = 0; n < PARSED_TEXTS; n++) {
         const text = mutilated(generator.query().text, random);
         const [mine, theirs] = [parsed(text), await engine.parse(text)];
-        expect(mine.text, text).toBe(theirs.text);
+        expect([mine.text, mine.pretty], text).toEqual([theirs.text, theirs.pretty]);
         if (theirs.error === undefined) continue;
         refused++;
         if (mine.error !== theirs.error) otherWords++;
@@ -159,9 +159,10 @@ function unbounded(): Storage {
   return new Storage({ retentionMs: Infinity, maxBytes: Infinity });
 }
 
-function parsed(text: string): { readonly text?: string; readonly error?: string } {
+function parsed(text: string): { readonly text?: string; readonly pretty?: string; readonly error?: string } {
   try {
-    return { text: printExpr(parseQuery(text)) };
+    const expr = parseQuery(text);
+    return { text: printExpr(expr), pretty: prettyExpr(expr) };
   } catch (error) {
     if (error instanceof QueryError) return { error: error.message };
     throw error;

@@ -15,7 +15,7 @@ import { buildInfo, metricMetadata, runtimeInfo, tsdbStatus, type ServerInfo } f
 import { labelKey, labelValue, sortedLabels } from "./labels.ts";
 import { QueryError } from "./promql/errors.ts";
 import { parseMatchers, parseQuery } from "./promql/parse.ts";
-import { printExpr } from "./promql/print.ts";
+import { prettyExpr, printExpr } from "./promql/print.ts";
 import { queryInstant, queryRange, type QueryOptions } from "./query.ts";
 import type { RuleGroup } from "./rules/group.ts";
 import { alertsData, rulesData, rulesFilter } from "./rules/rules-json.ts";
@@ -103,6 +103,7 @@ function queries({ clock, storage, query }: ApiDeps): Readonly<Record<string, Ha
       const { items, warnings } = limited(params, results);
       return new Warned(rangeData(items), warnings);
     },
+    "/api/v1/format_query": (params) => inQuery(() => prettyExpr(parseQuery(params.get("query") ?? ""))),
     "/api/v1/query_exemplars": (params) => {
       parseQuery(params.get("query") ?? "");
       return [];
@@ -171,7 +172,7 @@ function reports(deps: ApiDeps): Readonly<Record<string, Handler>> {
 }
 
 /** Faults of the query's text name the parameter, as in Prometheus. */
-async function inQuery<T>(run: () => Promise<T>): Promise<T> {
+async function inQuery<T>(run: () => T | Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {

@@ -8,13 +8,14 @@ import type { GeneratedQuery } from "./generate.ts";
 /** Prometheus' own engine, of the version that the compose file pins: `test/tools/promql-engine`. */
 export interface RealEngine extends AsyncDisposable {
   load(data: readonly DataSeries[]): Promise<void>;
-  parse(text: string): Promise<{ readonly text?: string; readonly error?: string }>;
+  parse(text: string): Promise<{ readonly text?: string; readonly pretty?: string; readonly error?: string }>;
   answer(query: GeneratedQuery): Promise<Answer>;
 }
 
 interface Reply {
   readonly type?: string;
   readonly text?: string;
+  readonly pretty?: string;
   readonly error?: string;
   readonly kind?: string;
   readonly series?: {
@@ -44,8 +45,8 @@ export function startRealEngine(program: string): RealEngine {
       await ask({ load: series });
     },
     parse: async (text) => {
-      const { text: printed, error } = await ask({ parse: text });
-      return error === undefined ? { text: printed ?? "" } : { error };
+      const { text: printed, pretty, error } = await ask({ parse: text });
+      return error === undefined ? { text: printed ?? "", pretty: pretty ?? "" } : { error };
     },
     answer: async ({ text, startMs, endMs, stepMs }) => {
       const reply = await ask({ query: text, start: startMs, end: endMs, step: stepMs });

@@ -46,6 +46,7 @@ type loaded struct {
 type answer struct {
 	Type   string   `json:"type,omitempty"`
 	Text   string   `json:"text,omitempty"`
+	Pretty string   `json:"pretty,omitempty"`
 	Error  string   `json:"error,omitempty"`
 	Kind   string   `json:"kind,omitempty"`
 	Series []series `json:"series,omitempty"`
@@ -171,10 +172,10 @@ func run(engine *promql.Engine, m *memory, r request) answer {
 
 func main() {
 	engine := promql.NewEngine(promql.EngineOpts{
-		MaxSamples:           50_000_000,
-		Timeout:              2 * time.Minute,
-		EnableAtModifier:     true,
-		EnableNegativeOffset: true,
+		MaxSamples:               50_000_000,
+		Timeout:                  2 * time.Minute,
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
 	})
 	m := &memory{}
@@ -198,7 +199,7 @@ func main() {
 			if expr, err := parser.ParseExpr(r.Parse); err != nil {
 				a = answer{Error: err.Error(), Kind: "bad_data"}
 			} else {
-				a = answer{Type: string(expr.Type()), Text: expr.String(), Series: nil}
+				a = answer{Type: string(expr.Type()), Text: expr.String(), Pretty: expr.Pretty(0)}
 			}
 		default:
 			a = run(engine, m, r)

@@ -1,7 +1,7 @@
 import { formatDuration } from "../duration.ts";
 import { formatFixed } from "../go-format.ts";
 import { NAME } from "../labels.ts";
-import type { At, Binary, Expr, Selector } from "./ast.ts";
+import type { Aggregate, At, Binary, Expr, Selector, Subquery } from "./ast.ts";
 import { quoted } from "./lexer.ts";
 
 /** An expression as Prometheus writes it in one line (promql/parser/printer.go). */
@@ -19,21 +19,62 @@ export function printExpr(expr: Expr): string {
       return selector(expr) + suffix(expr);
     case "matrix":
       return `${selector(expr.selector)}[${formatDuration(expr.rangeMs)}]${suffix(expr)}`;
-    case "subquery": {
-      const step = expr.stepMs === null ? "" : formatDuration(expr.stepMs);
-      return `${printExpr(expr.expr)}[${formatDuration(expr.rangeMs)}:${step}]${suffix(expr)}`;
-    }
+    case "subquery":
+      return printExpr(expr.expr) + subqueryTimes(expr);
     case "call":
       return `${expr.name}(${expr.args.map(printExpr).join(", ")})`;
     case "aggregate": {
-      const way = expr.without ? "without" : "by";
-      const grouping = expr.without || expr.labels.length > 0 ? ` ${way} (${expr.labels.map(label).join(", ")}) ` : "";
       const param = expr.param === null ? "" : `${printExpr(expr.param)}, `;
-      return `${expr.op}${grouping}(${param}${printExpr(expr.expr)})`;
+      return `${aggregation(expr)}(${param}${printExpr(expr.expr)})`;
     }
     case "binary":
-      return `${printExpr(expr.left)} ${expr.op}${expr.bool ? " bool" : ""}${matching(expr)} ${printExpr(expr.right)}`;
+      return `${printExpr(expr.left)} ${operator(expr)} ${printExpr(expr.right)}`;
   }
+}
+
+const MAX_LINE = 100;
+
+/** The same over several lines where one would be longer than 100 characters (promql/parser/prettier.go). */
+export function prettyExpr(expr: Expr, level = 0): string {
+  const indent = "  ".repeat(level);
+  const line = printExpr(expr);
+  switch (expr.kind) {
+    case "unary":
+      return indent + expr.op + prettyExpr(expr.expr, level).trim();
+    case "subquery":
+      return line.length <= MAX_LINE ? line : prettyExpr(expr.expr, level) + subqueryTimes(expr);
+    default:
+      if (line.length <= MAX_LINE) return indent + line;
+  }
+  const inner = (each: Expr) => prettyExpr(each, level + 1);
+  switch (expr.kind) {
+    case "paren":
+      return `${indent}(\n${inner(expr.expr)}\n${indent})`;
+    case "call":
+      return `${indent}${expr.name}(\n${expr.args.map(inner).join(",\n")}\n${indent})`;
+    case "aggregate": {
+      const param = expr.param === null ? "" : `${inner(expr.param)},\n`;
+      return `${indent}${aggregation(expr)}(\n${param}${inner(expr.expr)}\n${indent})`;
+    }
+    case "binary":
+      return `${inner(expr.left)}\n${indent}${operator(expr)}\n${inner(expr.right)}`;
+    default:
+      return indent + line;
+  }
+}
+
+function aggregation({ op, without, labels }: Aggregate): string {
+  if (!without && labels.length === 0) return op;
+  return `${op} ${without ? "without" : "by"} (${labels.map(label).join(", ")}) `;
+}
+
+function operator(expr: Binary): string {
+  return expr.op + (expr.bool ? " bool" : "") + matching(expr);
+}
+
+function subqueryTimes(expr: Subquery): string {
+  const step = expr.stepMs === null ? "" : formatDuration(expr.stepMs);
+  return `[${formatDuration(expr.rangeMs)}:${step}]${suffix(expr)}`;
 }
 
 function number({ value, isDuration }: Extract<Expr, { kind: "number" }>): string {

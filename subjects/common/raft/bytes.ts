@@ -69,9 +69,15 @@ export class ByteWriter {
   /** A copy for what is not kept long, from Node's pool; the writer begins anew, with the memory that it has. */
   take(): Buffer {
     const taken = Buffer.from(this.done());
+    this.clear();
+    return taken;
+  }
+
+  /** Begins anew, with the memory that it has: what `done` gave is no longer valid. */
+  clear(): this {
     this.#length = 0;
     if (this.#buffer.length > MAX_REUSED_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
-    return taken;
+    return this;
   }
 }
 
@@ -93,6 +99,19 @@ export class ByteReader {
     if (bytes > this.left) throw new RangeError(`${bytes} bytes wanted, ${this.left} left`);
     this.#at = at + bytes;
     return at;
+  }
+
+  skip(bytes: number): void {
+    this.#take(bytes);
+  }
+
+  /** What `pass` reads from here on, for itself: a copy with memory of its own. */
+  detached(pass: () => void): ByteReader {
+    const from = this.#at;
+    pass();
+    const own = Buffer.allocUnsafeSlow(this.#at - from);
+    this.#buffer.copy(own, 0, from, this.#at);
+    return new ByteReader(own);
   }
 
   byte(): number {

@@ -27,6 +27,8 @@ const STEP_TYPES: readonly ConfChangeStep["type"][] = ["add-voter", "add-learner
 const TRANSITIONS: readonly ConfTransition[] = ["auto", "implicit", "explicit"];
 const REJECT = 1;
 const HAS_SNAPSHOT = 2;
+/** Index, term and kind. */
+const ENTRY_HEAD_BYTES = 17;
 
 export function encodeMessage(message: RaftMessage): Buffer {
   const writer = new ByteWriter();
@@ -104,13 +106,25 @@ export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): voi
       .bytes(data);
 }
 
+/** All of them share one copy of what was read: they come together and are forgotten together. */
 export function readEntries(reader: ByteReader): Entry[] {
-  return Array.from({ length: reader.u32() }, () => ({
-    index: reader.number(),
-    term: reader.number(),
-    kind: reader.byte() === 1 ? ("conf" as const) : ("normal" as const),
-    data: reader.bytes(),
-  }));
+  const count = reader.u32();
+  const entries: Entry[] = [];
+  if (count === 0) return entries;
+  const own = reader.detached(() => {
+    for (let left = count; left > 0; left--) {
+      reader.skip(ENTRY_HEAD_BYTES);
+      reader.skip(reader.u32());
+    }
+  });
+  for (let left = count; left > 0; left--)
+    entries.push({
+      index: own.number(),
+      term: own.number(),
+      kind: own.byte() === 1 ? "conf" : "normal",
+      data: own.view(),
+    });
+  return entries;
 }
 
 export function writeSnapshot(writer: ByteWriter, { index, term, conf, data }: RaftSnapshot): void {

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { errorText, StoreError } from "../../../harness/base/errors.ts";
+import { ByteWriter } from "./bytes.ts";
 import { GroupImages } from "./group-images.ts";
 import { encodeRecord, LOG_MAGIC, replayRecords } from "./record-log.ts";
 import type { GroupImage, GroupUpdate, RaftStorage } from "./storage.ts";
@@ -16,6 +17,7 @@ const syncData = promisify(fdatasync);
  */
 export class FileRaftStorage implements RaftStorage {
   readonly #folder: string;
+  readonly #writer = new ByteWriter();
   #number: number;
   #fd: number;
   #grownBytes = 0;
@@ -55,7 +57,7 @@ export class FileRaftStorage implements RaftStorage {
 
   write(updates: readonly GroupUpdate[]): Promise<void> {
     return this.#guarded("written", async () => {
-      this.#grownBytes += append(this.#fd, encodeRecord(updates));
+      this.#grownBytes += append(this.#fd, encodeRecord(updates, this.#writer.clear()));
       await syncData(this.#fd);
     });
   }

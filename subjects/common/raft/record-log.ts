@@ -9,9 +9,9 @@ export const LOG_MAGIC = Buffer.from("raftlog2", "latin1");
 const HEADER_BYTES = 12;
 const SECTOR_BYTES = 512;
 
-/** One batch: length, CRC-32 of the length, CRC-32 of the updates, updates. */
-export function encodeRecord(updates: readonly GroupUpdate[]): Buffer {
-  const writer = new ByteWriter().u32(0).u32(0).u32(0);
+/** One batch: length, CRC-32 of the length, CRC-32 of the updates, updates. In the memory of `writer`. */
+export function encodeRecord(updates: readonly GroupUpdate[], writer = new ByteWriter()): Buffer {
+  writer.u32(0).u32(0).u32(0);
   writeUpdates(writer, updates);
   const record = writer.done();
   record.writeUInt32LE(record.length - HEADER_BYTES, 0);

@@ -115,8 +115,12 @@ describe("a store's disk", () => {
     onTestFinished(() => small.kill());
     using client = new StoreClient(other);
     await until(() => other.regions.size === 1, "the store to have a region");
+    const value = Buffer.alloc(200_000, "x");
     const fill = async () => {
-      for (let number = 0; number < 40; number++) await client.put(`k${number}`, "x".repeat(200_000));
+      for (let number = 0; number < 40; number++) {
+        const request = { context: client.context(client.regionOf("k")), key: Buffer.from(`k${number}`), value };
+        await client.call(small.address, "RawPut", request, 5_000);
+      }
     };
     const [code] = await Promise.all([small.exited(), fill().catch(() => {})]);
     expect(code).toBe(1);

@@ -37,6 +37,8 @@ const RETRY_MS = 300;
 const RETRY_LOG_EVERY = 10;
 const REQUEST_TIMEOUT_MS = 2_000;
 const LEAST_TIMEOUT_MS = 1_000;
+/** So many answers in a row that did not come in time: the leader may be another by now. */
+const LATE_AT_MOST = 2;
 /** LEADER_CHANGE_RETRY (tikv/tikv:components/pd_client/src/client.rs) */
 const TIMESTAMP_TRIES = 10;
 
@@ -64,6 +66,8 @@ export class PdSession implements AsyncDisposable {
   #lastUrl: string | null = null;
   /** How often in a row no leader was found. */
   #inVain = 0;
+  /** Calls in a row that timed out at this leader. */
+  #late = 0;
   #finding: Promise<void> | null = null;
 
   constructor(options: PdSessionOptions) {
@@ -94,12 +98,15 @@ export class PdSession implements AsyncDisposable {
     for (;;) {
       const leader = await this.#findLeader(signal);
       try {
-        return (await this.#unary(leader.client, name, request, signal)) as PdCalls[Name]["reply"];
+        const reply = (await this.#unary(leader.client, name, request, signal)) as PdCalls[Name]["reply"];
+        this.#late = 0;
+        return reply;
       } catch (error) {
         signal.throwIfAborted();
         if (!isTransient(error)) throw error;
         this.#options.log.error("util.rs:420", "request failed, retry", { name, err: errorText(error) });
-        this.#lose(leader.client);
+        // A new connection means a new heartbeat stream and every region's report: a PD that is merely slow drowns in it.
+        if (!isTimeout(error) || ++this.#late >= LATE_AT_MOST) this.#lose(leader.client);
         await this.#options.clock.sleep(RETRY_MS * this.#options.timeFactor, signal);
       }
     }
@@ -178,6 +185,7 @@ export class PdSession implements AsyncDisposable {
 
   #lose(client: NodeGrpcClient): void {
     if (this.#leader?.client !== client) return;
+    this.#late = 0;
     this.#leader = null;
     void client[Symbol.asyncDispose]();
   }
@@ -253,10 +261,14 @@ export class PdSession implements AsyncDisposable {
   }
 }
 
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
+}
+
 /** Whether another member, or the same one later, may do better. */
 function isTransient(error: unknown): boolean {
   if (error instanceof PdRefused) return /not leader|no leader/i.test(error.message);
-  if (!(error instanceof GrpcError)) return error instanceof DOMException && error.name === "TimeoutError";
+  if (!(error instanceof GrpcError)) return isTimeout(error);
   const transient: readonly number[] = [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED];
   return transient.includes(error.code) || /not leader|no leader|not started/i.test(error.message);
 }

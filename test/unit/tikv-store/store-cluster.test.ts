@@ -41,7 +41,7 @@ function beginMerge(cluster: StoreCluster): void {
   if (region === null || target === null) throw new Error("a region without its range");
   const store = cluster.store(source.self?.storeId ?? 0);
   expect(refusedMerge(source, target, store)).toBeNull();
-  source.merge({ kind: "prepare-merge", epoch: region.epoch, target });
+  source.merge(() => ({ kind: "prepare-merge", epoch: region.epoch, target }));
 }
 
 describe("a merge", () => {
@@ -99,6 +99,21 @@ describe("a merge", () => {
       expect(asleep(cluster).region).toEqual(target.region);
       expect(valueOf(asleep(cluster), "a")).toBe("a");
     }
+  });
+
+  it("is proposed once, however long its target has no majority", async () => {
+    const cluster = await twoRegions();
+    beginMerge(cluster);
+    await cluster.settle();
+    const target = cluster.leader(1);
+    for (const id of [2, 3]) cluster.cut.add(id);
+    await cluster.tick();
+    const length = target.node.lastIndex;
+    await cluster.tick(6);
+    expect(target.isLeader).toBe(true);
+    expect(target.node.lastIndex).toBe(length);
+    cluster.cut.clear();
+    await cluster.until(() => cluster.peers(2).length === 0);
   });
 
   it("is not taken for undone by a frozen replica that hears of the target only after it was split again", async () => {

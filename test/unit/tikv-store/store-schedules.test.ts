@@ -104,7 +104,7 @@ class Schedule {
     );
     const store = this.cluster.store(source.self?.storeId ?? 1);
     if (target === undefined || refusedMerge(source, target, store) !== null) return;
-    source.merge({ kind: "prepare-merge", epoch: region.epoch, target });
+    source.merge(() => ({ kind: "prepare-merge", epoch: region.epoch, target }));
     this.merges++;
     await this.cluster.tick(this.#random.int(3));
   }

@@ -122,6 +122,6 @@ export class PdOrders {
     const err = refusedMerge(peer, target, store);
     if (err !== null) return log.warn("peer.rs:4600", "failed to propose merge", { ...fields, err });
     const { region } = peer;
-    if (region !== null) peer.merge({ kind: "prepare-merge", epoch: region.epoch, target });
+    if (region !== null) peer.merge(() => ({ kind: "prepare-merge", epoch: region.epoch, target }));
   }
 }

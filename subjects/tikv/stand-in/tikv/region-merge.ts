@@ -51,10 +51,10 @@ export function driveMerge(source: RegionPeer, store: Store): void {
   const { epoch } = now.region;
   if (sameEpoch(epoch, wanted.epoch)) {
     if (target.isLeader)
-      target.merge({ kind: "commit-merge", epoch: wanted.epoch, source: region, pairs: state.pairs() });
+      target.merge(() => ({ kind: "commit-merge", epoch: wanted.epoch, source: region, pairs: state.pairs() }));
     return;
   }
   const isBeyond = epoch.confVer > wanted.epoch.confVer || epoch.version > wanted.epoch.version;
   if (isBeyond && !now.absorbed.has(source.id) && source.isLeader)
-    source.merge({ kind: "rollback-merge", epoch: region.epoch });
+    source.merge(() => ({ kind: "rollback-merge", epoch: region.epoch }));
 }

@@ -75,6 +75,8 @@ export class RegionPeer implements RaftGroup {
   #committedAt: number | null = null;
   #behind = "";
   #isForced = false;
+  /** Where the last step of a merge stands in the log. */
+  #lastMerge = { term: 0, index: 0 };
   #leaderlessSinceMs: number | null;
 
   constructor(options: {
@@ -170,9 +172,12 @@ export class RegionPeer implements RaftGroup {
     return this.#propose({ kind: "split", epoch, keys, parts }, true);
   }
 
-  /** The steps of a merge (`RegionMerger` says when). */
-  merge(command: Extract<Command, { kind: "prepare-merge" | "commit-merge" | "rollback-merge" }>): void {
-    void this.#propose(command, true);
+  /** The steps of a merge (`driveMerge` says when). One at a time: asked again before it is applied, nothing happens. */
+  merge(command: () => Extract<Command, { kind: "prepare-merge" | "commit-merge" | "rollback-merge" }>): void {
+    const { term } = this.node.roleState;
+    if (this.#lastMerge.term === term && this.#lastMerge.index > this.node.appliedIndex) return;
+    void this.#propose(command(), true);
+    this.#lastMerge = { term, index: this.node.lastIndex };
   }
 
   /** Resolves with null once what is applied here is as new as anything acknowledged before the call. */

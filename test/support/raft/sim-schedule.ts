@@ -222,6 +222,6 @@ export async function report(failed: ScheduleResult, mischief: Mischief | null =
     "smallest plan:",
     ...actions,
     "trace:",
-    ...trace.slice(-80),
+    ...trace.filter((line) => !line.endsWith("-> undefined")).slice(-80),
   ].join("\n");
 }

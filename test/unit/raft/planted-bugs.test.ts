@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { SCHEDULES_OF_A_THEME, SCHEDULES_TIMEOUT_MS } from "../../support/raft/hold-schedules.ts";
 import { PLANTED_BUGS } from "../../support/raft/planted-bugs.ts";
-import { runReturn, runSchedule } from "../../support/raft/sim-schedule.ts";
+import { report, runReturn, runSchedule } from "../../support/raft/sim-schedule.ts";
 
 const RETURNS = 200;
 
@@ -26,6 +26,15 @@ describe("planted bugs", { timeout: SCHEDULES_TIMEOUT_MS }, () => {
 });
 
 describe("a failing schedule", { timeout: SCHEDULES_TIMEOUT_MS }, () => {
+  it("is told with its seed, what it broke, and no more trouble than it takes", async () => {
+    const plant = PLANTED_BUGS["acknowledge-uncommitted"]?.plant() ?? null;
+    const failed = await runSchedule("mixed", "0", { mischief: plant });
+    const told = await report(failed, plant);
+    expect(failed.plan.length).toBeGreaterThan(0);
+    expect(told).toMatch(/^schedule mixed\/0: linearizability: [^\n]*\nsmallest plan:\ntrace:\n/u);
+    expect(told).toContain("-- everything heals");
+  });
+
   it("is the same every time it runs", async () => {
     const [first, second] = [
       await runSchedule("mixed", "7", { traced: true }),

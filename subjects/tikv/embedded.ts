@@ -164,6 +164,8 @@ export const SMALL_HEAP: readonly string[] = [
   "--initial-old-space-size=32",
   "--max-old-space-size=1024",
 ];
+/** Prometheus keeps samples and may be asked for many at once: it grows as it likes, but collects early. */
+const METRICS_HEAP: readonly string[] = ["--initial-old-space-size=64"];
 /** One arena of malloc, instead of one for each of a dozen threads. */
 const SMALL_MALLOC = { MALLOC_ARENA_MAX: "1" };
 
@@ -175,7 +177,7 @@ function node(
   return {
     component,
     ...own,
-    argv: own.role === "metrics" ? own.argv : [...SMALL_HEAP, ...own.argv],
+    argv: [...(own.role === "metrics" ? METRICS_HEAP : SMALL_HEAP), ...own.argv],
     env: {
       ADDRESSES: JSON.stringify(typedAddresses(ports, component)),
       NODE_NAME: component,

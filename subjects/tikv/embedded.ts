@@ -165,7 +165,7 @@ export const SMALL_HEAP: readonly string[] = [
   "--max-old-space-size=1024",
 ];
 /** Prometheus keeps samples and may be asked for many at once: it grows as it likes, but collects early. */
-const METRICS_HEAP: readonly string[] = ["--initial-old-space-size=64"];
+const METRICS_HEAP: readonly string[] = ["--max-semi-space-size=2", "--initial-old-space-size=32"];
 /** One arena of malloc, instead of one for each of a dozen threads. */
 const SMALL_MALLOC = { MALLOC_ARENA_MAX: "1" };
 

@@ -24,12 +24,19 @@ export interface ScraperDeps {
 
 const ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
 
+/** More than twice what there is now is forgotten. */
+const KNOWN_SLACK = 1_000;
+
 /** Scrapes one target for ever, and says of its series when they are gone. */
 export class Scraper {
   readonly #target: Target;
   readonly #deps: ScraperDeps;
   #status: TargetStatus;
   #present = new Set<string>();
+  /** By how the target writes them. */
+  readonly #known = new Map<string, Labels>();
+  /** With the target's own labels, by what the target gave. */
+  readonly #labelled = new WeakMap<Labels, Labels>();
   #metadata: ReadonlyMap<string, MetricMetadata> = new Map();
 
   constructor(target: Target, deps: ScraperDeps) {
@@ -106,7 +113,9 @@ export class Scraper {
       const headers = { accept: ACCEPT, "x-prometheus-scrape-timeout-seconds": String(timeoutMs / 1_000) };
       const { status, statusText, contentType, body } = await this.#deps.get(url, headers, limited);
       if (status !== 200) throw new Error(`server returned HTTP status ${status} ${statusText}`.trim());
-      return parseExposition(body, formatOf(contentType));
+      const exposition = parseExposition(body, formatOf(contentType), this.#known);
+      if (this.#known.size > 2 * exposition.samples.length + KNOWN_SLACK) this.#known.clear();
+      return exposition;
     } finally {
       done.abort();
     }
@@ -135,6 +144,12 @@ export class Scraper {
   }
 
   #targetLabels(labels: Labels): Labels {
+    let result = this.#labelled.get(labels);
+    if (result === undefined) this.#labelled.set(labels, (result = this.#merged(labels)));
+    return result;
+  }
+
+  #merged(labels: Labels): Labels {
     const { labels: own, honorLabels } = this.#target;
     const merged: Record<string, string> = { ...labels };
     for (const [name, value] of Object.entries(own)) {

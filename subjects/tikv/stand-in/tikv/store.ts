@@ -115,10 +115,10 @@ export class Store implements PeerHost {
     await this.#create(new RegionState(region), true);
   }
 
-  /** Takes back what `createFirst` made, because another store was first. */
+  /** Takes back what `createFirst` made, because another store was first; resolves when that is on disk. */
   async forget(regionId: number): Promise<void> {
-    this.#drop(regionId);
-    await this.#runner.write({ group: regionId, removed: true });
+    const peer = this.#peers.get(regionId);
+    if (peer !== undefined) await this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
   }
 
   /** Whoever knows that this replica was removed says so (TiKV: `bcast_check_stale_peer_message`). */
@@ -129,7 +129,7 @@ export class Store implements PeerHost {
 
   /** PD says that it is no member any more, though nobody told it. */
   destroyStale(peer: RegionPeer, confVer: number): void {
-    if (this.#peers.get(peer.id) === peer) this.#destroy(peer, confVer);
+    if (this.#peers.get(peer.id) === peer) void this.#destroy(peer, confVer);
   }
 
   tick(): void {
@@ -218,7 +218,7 @@ export class Store implements PeerHost {
     if (peer !== undefined && frame.to.id === peer.peerId) return peer;
     if (peer !== undefined && frame.to.id < peer.peerId) return null;
     // Removed and added again under a new id while this store was away.
-    if (peer !== undefined) this.#destroy(peer, frame.epoch.confVer);
+    if (peer !== undefined) void this.#destroy(peer, frame.epoch.confVer);
     const type = frame.body.kind === "raft" ? frame.body.message.type : null;
     const tombstone = this.#tombstones.get(frame.regionId);
     if (tombstone !== undefined && frame.to.id <= tombstone.peerId) {
@@ -272,7 +272,7 @@ export class Store implements PeerHost {
   }
 
   #onGone(peer: RegionPeer, { epoch }: RaftFrame): void {
-    if (peer.region !== null && epoch.confVer > peer.region.epoch.confVer) this.#destroy(peer, epoch.confVer);
+    if (peer.region !== null && epoch.confVer > peer.region.epoch.confVer) void this.#destroy(peer, epoch.confVer);
   }
 
   // ---------------------------------------------------------------------------------------------- PeerHost
@@ -317,7 +317,7 @@ export class Store implements PeerHost {
   onMerged(target: RegionPeer, source: Region): void {
     const here = this.#peers.get(source.id);
     this.log.info("peer.rs:3840", "merge finished", { region_id: target.id, source_region_id: source.id });
-    if (here !== undefined) this.#destroy(here, source.epoch.confVer, true);
+    if (here !== undefined) void this.#destroy(here, source.epoch.confVer, true);
   }
 
   onChanged(peer: RegionPeer, what: Parameters<PeerHost["onChanged"]>[1]): void {
@@ -329,12 +329,12 @@ export class Store implements PeerHost {
   #dropAbsorbed(target: RegionPeer): void {
     for (const id of target.state?.absorbed ?? []) {
       const peer = this.#peers.get(id);
-      if (peer !== undefined) this.#destroy(peer, peer.region?.epoch.confVer ?? 0, true);
+      if (peer !== undefined) void this.#destroy(peer, peer.region?.epoch.confVer ?? 0, true);
     }
   }
 
   onRemoved(peer: RegionPeer): void {
-    this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
+    void this.#destroy(peer, peer.region?.epoch.confVer ?? 0);
   }
 
   wake(regionId: number): void {
@@ -394,12 +394,13 @@ export class Store implements PeerHost {
     this.#runner.remove(regionId);
   }
 
-  #destroy(peer: RegionPeer, confVer: number, merged = false): void {
+  #destroy(peer: RegionPeer, confVer: number, merged = false): Promise<void> {
     this.log.info("peer.rs:1440", "begin to destroy peer", { region_id: peer.id, peer_id: peer.peerId });
     this.#drop(peer.id);
     const tombstone: Tombstone = { kind: "tombstone", peerId: peer.peerId, confVer, merged };
     this.#tombstones.set(peer.id, tombstone);
-    void this.#runner.write({ group: peer.id, removed: true, meta: encodePeerMeta(tombstone) });
+    // Without the tombstone a restart would find a replica that no leader will ever speak to.
+    return this.#runner.write({ group: peer.id, removed: true, meta: encodePeerMeta(tombstone) });
   }
 
   #tombstoneImages(): GroupImage[] {

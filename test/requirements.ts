@@ -456,6 +456,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "a fourth store takes its share of regions and leaders, by joint consensus, and data stay",
         "leader weight 0 drains one store of leaders, and region limits of 0 let nothing move",
         "an Offline store is drained and buried; one that is Down is replaced; its data are elsewhere",
+        "regions are split at keys and small ones merged again, with their data and without a lost write",
       ],
     },
   },

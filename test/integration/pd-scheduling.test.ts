@@ -128,6 +128,32 @@ describe("real stores", () => {
     );
   });
 
+  test("regions are split at keys and small ones merged again, with their data and without a lost write", async ({
+    signal,
+  }) => {
+    await started(3, signal);
+    await write(signal);
+    const before = (await get("/regions")).count;
+    // It counts from the split, with what it was then.
+    expect((await post("/config", { "split-merge-interval": "20s" })).status).toBe(200);
+    const hex = (key: string) => Buffer.from(key).toString("hex");
+    const { body } = await post("/regions/split", { split_keys: [hex("k05"), hex("k11")], retry_limit: 3 });
+    expect(JSON.parse(body)).toMatchObject({ "processed-percentage": 100 });
+    await until("both parts", async () => (await get("/regions")).count === before + 2, signal);
+    await readsBack(signal);
+    await until(
+      "merged",
+      async () => {
+        for (const key of KEYS) await client.put(key, `value of ${key}`, signal);
+        return (await get("/regions")).count === before && settled();
+      },
+      signal,
+    );
+    const records = ((await get("/operators/records")) as string[]).filter((text) => text.startsWith("merge-region"));
+    expect(records.some((text) => /merge region \d+ into region \d+\}\], .* finished/.test(text))).toBe(true);
+    await readsBack(signal);
+  });
+
   test("an Offline store is drained and buried; one that is Down is replaced; its data are elsewhere", async ({
     signal,
   }) => {

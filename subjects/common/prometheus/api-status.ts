@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { isoTime, type EpochMs } from "../../../harness/base/clock.ts";
 import { NAME } from "./labels.ts";
 import type { Scraper } from "./scraper.ts";
@@ -18,12 +17,12 @@ export function buildInfo({ version }: ServerInfo): object {
   return { version, revision: "", branch: "HEAD", buildUser: "", buildDate: "", goVersion: "" };
 }
 
-/** As the real one's, with what there is no counterpart of at zero. */
+/** As the real one's in its container, whose folder tells nothing; what has no counterpart here is zero. */
 export function runtimeInfo({ startedAt, flags }: ServerInfo, now: EpochMs): object {
   return {
     startTime: isoTime(startedAt),
-    CWD: process.cwd(),
-    hostname: hostname(),
+    CWD: "/prometheus",
+    hostname: "prometheus",
     serverTime: isoTime(now),
     reloadConfigSuccess: true,
     lastConfigTime: isoTime(startedAt),

@@ -61,6 +61,18 @@ export const EXPECTED_LINES: readonly ExpectedLine[] = [
   },
   {
     role: "tikv",
+    text: /found long uncommitted proposals/,
+    during: ANY,
+    why: "a leader that was cut off from its majority has proposed in vain",
+  },
+  {
+    role: "tikv",
+    text: /region heartbeat was refused/,
+    during: ANY,
+    why: "the report of a leader that was deposed meanwhile is late",
+  },
+  {
+    role: "tikv",
     text: /failed to propose confchange.*duplicated peer/,
     during: [],
     why: "PD asks again until the region's heartbeat shows the change, as the real one does",
@@ -80,7 +92,7 @@ export const EXPECTED_LINES: readonly ExpectedLine[] = [
   { role: "tikv", text: /ignore remove leader/, during: ANY, why: "a leader does not remove itself; PD asks again" },
   {
     role: "pd",
-    text: /campaign PD leader meets error due to etcd error|transfer leader failed/,
+    text: /campaign PD leader meets error due to etcd error|transfer leader failed|failed to transfer etcd leader/,
     during: ANY,
     why: "leadership was lost before it was complete",
   },

@@ -201,11 +201,14 @@ class Soak {
       }
       await clock.sleep(Math.max(2_000, scaled(round.holdMs)), signal);
     } finally {
-      for (const { fault, entry } of harmed.toReversed())
+      for (const { fault, entry, spec } of harmed.toReversed()) {
         await healFault(fault, entry, this.#journal, AbortSignal.timeout(HEAL_MS));
+        this.#harms.push({ kind: spec.kind, target: spec.target, fromMs, untilMs: clock.now() });
+      }
     }
     const healed = clock.monotonic();
     const recoveredMs = (await this.#recovered(signal)) ? clock.monotonic() - healed : null;
+    // What recovers belongs to the harm.
     for (const { spec } of harmed)
       this.#harms.push({ kind: spec.kind, target: spec.target, fromMs, untilMs: clock.now() });
     const harms = harmed.map(({ spec }) => ({ kind: spec.kind, target: spec.target }));

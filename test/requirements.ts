@@ -451,6 +451,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "an administrator's remove-peer is undone by the rule checker",
         "a down store's replica stays while there is no store for it, and goes to the one that joins",
         "a replica limit of 0 for a while: nothing is repaired until it is over",
+        "one that %s loses its leaders",
+        "writes and reads of a region make it hot, on every replica and on its leader",
       ],
       "integration/pd-scheduling.test.ts": [
         "a fourth store takes its share of regions and leaders, by joint consensus, and data stay",

@@ -145,6 +145,36 @@ describe("schedulers", () => {
   });
 });
 
+describe("what stores say of themselves", () => {
+  test.each([
+    ["is slow", { slow_score: 100 }],
+    ["is about to stop", { is_stopping: true }],
+  ])("one that %s loses its leaders", async (_, stats) => {
+    const signal = AbortSignal.timeout(30_000);
+    const leader = (await region()).leader.store_id;
+    stores.stats.set(String(leader), stats);
+    await until("another leader", async () => (await region()).leader.store_id !== leader, signal);
+  });
+
+  test("writes and reads of a region make it hot, on every replica and on its leader", async ({ signal }) => {
+    const { id, leader } = await region();
+    const interval = { start_timestamp: "1700000000", end_timestamp: "1700000010" };
+    stores.flows.set(String(id), { bytes_written: "1000000", keys_written: "1000", interval });
+    const read_bytes = "5000000";
+    const peer_stats = [{ region_id: String(id), read_keys: "50000", read_bytes, query_stats: null }];
+    stores.stats.set(String(leader.store_id), { interval, peer_stats });
+    const hot = async (flow: string, as: string, of: string) => (await get(`/hotspot/regions/${flow}`))[as][of];
+    const led = String(leader.store_id);
+    await until("a hot region", async () => (await hot("write", "as_leader", led)).regions_count === 1, signal);
+    await until("a read region", async () => (await hot("read", "as_leader", led)).regions_count === 1, signal);
+    const other = stores.storeIds.find((each) => each !== led) ?? "";
+    expect(await hot("write", "as_peer", other)).toMatchObject({ regions_count: 1, total_flow_bytes: 100_000 });
+    expect(await hot("read", "as_leader", led)).toMatchObject({ total_flow_bytes: 500_000, total_flow_keys: 5_000 });
+    expect(await hot("read", "as_peer", other)).toMatchObject({ regions_count: 0 });
+    expect(await metric("pd_hotspot_status")).toMatch(/type="hot_write_region_as_leader"\} 1/);
+  });
+});
+
 describe("placement rules", () => {
   test("the default one follows max-replicas, and one that is set counts at once", async ({ signal }) => {
     expect(await get("/config/rules")).toMatchObject([{ group_id: "pd", id: "default", role: "voter", count: 3 }]);

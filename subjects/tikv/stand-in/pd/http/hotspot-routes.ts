@@ -21,18 +21,20 @@ export function hotspotRoutes({ cluster }: HttpParts): Routes {
 export interface HotPeer {
   readonly hot: HotRegion;
   readonly region: Region;
+  readonly flow: Flow;
 }
 
 export function hotPeers(cluster: Cluster, flow: Flow): HotPeer[] {
   const degree = Number(cluster.schedule["hot-region-cache-hits-threshold"]);
   return cluster.hot.hot(flow, degree).flatMap((hot) => {
     const region = cluster.regions.get(hot.regionId);
-    return region === undefined ? [] : [{ hot, region }];
+    return region === undefined ? [] : [{ hot, region, flow }];
   });
 }
 
-export function storesOfHot({ region }: HotPeer, as: "leader" | "peer"): number[] {
-  if (as === "peer") return region.peers.map(({ storeId }) => storeId);
+/** Every replica is written to; only leaders are read. */
+export function storesOfHot({ region, flow }: HotPeer, as: "leader" | "peer"): number[] {
+  if (as === "peer" && flow === "write") return region.peers.map(({ storeId }) => storeId);
   return region.leader === null ? [] : [region.leader.storeId];
 }
 

@@ -220,6 +220,8 @@ describe("real stores", () => {
     ]);
     await until("a write", async () => (await client.put("k00", "new", signal)).outcome === "ok", signal);
     for (const key of KEYS) expect((await client.put(key, "again", signal)).outcome).toBe("ok");
+    // PD has forgotten them all, and learns them from their heartbeats.
+    await until("all regions", async () => (await get("/regions")).count >= 12, signal);
     const { regions } = await get("/regions");
     const voters = regions.map((region: any) => region.peers.filter((peer: any) => !peer.role).length);
     expect(new Set(voters)).toEqual(new Set([1]));

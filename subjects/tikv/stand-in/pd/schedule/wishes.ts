@@ -82,15 +82,6 @@ export function mergePlans(
   ];
 }
 
-/** The first plan that can be made, in order. */
-export function firstPlan<T>(items: Iterable<T>, make: (item: T) => Plan): Plan | null {
-  for (const item of items) {
-    const plan = planOrNull(() => make(item));
-    if (plan !== null) return plan;
-  }
-  return null;
-}
-
 export function planOrNull(make: () => Plan): Plan | null {
   try {
     return make();

@@ -1,3 +1,5 @@
+import type { Clock } from "../../../../harness/base/clock.ts";
+import { errorText } from "../../../../harness/base/errors.ts";
 import type { NodeLog } from "../node-log.ts";
 import type { DataDir, StoreIdentity } from "./data-dir.ts";
 import type { StoreMessage } from "./pd-messages.ts";
@@ -7,6 +9,9 @@ import type { Store } from "./store.ts";
 
 /** pdpb.ErrorType */
 const ALREADY_BOOTSTRAPPED = 4;
+/** tikv/tikv:components/server/src/node.rs (bootstrap_cluster): again after 3 s, 60 times. */
+const RETRY_MS = 3_000;
+const MAX_ATTEMPTS = 60;
 
 /** This store's identity, from its folder or, the first time, from PD. @throws as `PdSession.call`. */
 export async function identify(dataDir: DataDir, session: PdSession, signal: AbortSignal): Promise<StoreIdentity> {
@@ -27,25 +32,50 @@ export async function bootstrapCluster(
     readonly self: StoreMessage;
     readonly session: PdSession;
     readonly log: NodeLog;
+    readonly clock: Clock;
+    readonly timeFactor: number;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { dataDir, identity, store, session, log } = options;
+  const { dataDir, identity, store, session } = options;
   const { bootstrapped } = await session.call("IsBootstrapped", {}, signal);
   const prepared = identity.preparedRegion === null ? null : (store.peer(identity.preparedRegion)?.region ?? null);
   if (bootstrapped && identity.preparedRegion === null) return;
   const region = prepared ?? (await prepare(options, signal));
-  try {
-    await session.call("Bootstrap", { store: options.self, region: toRegionMessage(region) }, signal);
-    log.info("node.rs:500", "bootstrap cluster ok", { cluster_id: session.clusterId });
-  } catch (error) {
-    if (!(error instanceof PdRefused) || error.type !== ALREADY_BOOTSTRAPPED) throw error;
-    // Perhaps by ourselves, before a crash: the first region says who was first.
-    const first = await session.call("GetRegionByID", { region_id: String(region.id) }, signal);
-    if (Number(first.region?.id ?? 0) !== region.id) await store.forget(region.id);
-    log.info("node.rs:510", "cluster is already bootstrapped", { cluster_id: session.clusterId });
-  }
+  const request = { store: options.self, region: toRegionMessage(region) };
+  for (let attempt = 1; !(await bootstrapOnce(options, region.id, request, attempt, signal)); attempt++)
+    await options.clock.sleep(RETRY_MS * options.timeFactor, signal);
   dataDir.writeIdentity({ ...identity, preparedRegion: null });
+}
+
+/**
+ * @returns whether the cluster is bootstrapped, by us or by another. Not after any other answer, which a real PD gives to
+ *   those that lost by a moment ("etcd transaction failed").
+ */
+async function bootstrapOnce(
+  { store, session, log }: Parameters<typeof bootstrapCluster>[0],
+  regionId: number,
+  request: { readonly store: StoreMessage; readonly region: ReturnType<typeof toRegionMessage> },
+  attempt: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await session.call("Bootstrap", request, signal);
+    log.info("node.rs:500", "bootstrap cluster ok", { cluster_id: session.clusterId });
+    return true;
+  } catch (error) {
+    if (!(error instanceof PdRefused) || error.type !== ALREADY_BOOTSTRAPPED) {
+      signal.throwIfAborted();
+      if (attempt >= MAX_ATTEMPTS) throw error;
+      log.error("node.rs:528", "bootstrap cluster", { cluster_id: session.clusterId, err: errorText(error) });
+      return false;
+    }
+    // Perhaps by ourselves, before a crash: the first region says who was first.
+    const first = await session.call("GetRegionByID", { region_id: String(regionId) }, signal);
+    if (Number(first.region?.id ?? 0) !== regionId) await store.forget(regionId);
+    log.info("node.rs:510", "cluster is already bootstrapped", { cluster_id: session.clusterId });
+    return true;
+  }
 }
 
 async function prepare(

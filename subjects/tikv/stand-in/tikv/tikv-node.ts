@@ -103,7 +103,7 @@ export class TikvNode {
     const node = new TikvNode(options, stop, parts);
     // Before PD can name this store to anybody: official clients do not come back to an address that refused them.
     await node.#grpc.open();
-    await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log }, signal);
+    await bootstrapCluster({ dataDir, identity, store: parts.store, self, session, log, clock, timeFactor }, signal);
     log.info("node.rs:250", "put store to PD", { store_id: self.id });
     await session.call("PutStore", { store: self }, signal);
     await node.#serve();

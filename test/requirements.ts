@@ -393,6 +393,20 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "our stores join a real PD and do what it asks: replicas, splits, leaders, leaving; no acknowledged write is lost",
+    shownBy: {
+      "integration/real-pd.test.ts": [
+        "bootstrap a cluster, and get the replicas that PD wants by joint consensus",
+        "split where PD says",
+        "give their leaders away when PD evicts them",
+        "heartbeat to the next leader of PD",
+        "are emptied when PD takes one out, its place taken by another",
+        "have every acknowledged write after all that",
+      ],
+    },
+  },
+  {
     promise: "every panel of the dashboard has data on the embedded Prometheus and on a real one, unless all is well",
     shownBy: {
       "integration/dashboard.test.ts": [

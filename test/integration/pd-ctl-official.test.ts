@@ -5,7 +5,7 @@ import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts";
 import { startEmbedded } from "../support/embedded-cluster.ts";
-import { buildGo, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
+import { buildPinned, describeGo, GO_BUILD_TIMEOUT_MS } from "../support/go.ts";
 
 const run = promisify(execFile);
 const signal = new AbortController().signal;
@@ -29,7 +29,7 @@ describeGo("to PD's own command line", () => {
   beforeAll(async () => {
     const whole = scope.use(await startEmbedded({ timeFactor: 0.2 }, signal));
     cluster = whole.instance;
-    program = await buildGo("pd-ctl", whole.folder);
+    program = await buildPinned("test/tools/pd", "github.com/tikv/pd/tools/pd-ctl", whole.folder);
   }, GO_BUILD_TIMEOUT_MS + 60_000);
   afterAll(async () => await scope.disposeAsync());
 

@@ -34,9 +34,14 @@ export async function buildGo(tool: string, folder: string, { env, modfile, as }
 }
 
 /** Builds somebody else's program that a module of ours pins. @returns its path */
-export async function buildPinned(module: string, goPackage: string, folder: string): Promise<string> {
+export async function buildPinned(
+  module: string,
+  goPackage: string,
+  folder: string,
+  flags: readonly string[] = [],
+): Promise<string> {
   const program = path.join(folder, path.basename(goPackage));
-  await build(path.join(REPOSITORY, module), ["-o", program, goPackage]);
+  await build(path.join(REPOSITORY, module), [...flags, "-o", program, goPackage]);
   return program;
 }
 

@@ -36,7 +36,7 @@ describeDocker("somebody else's cluster (a compose project without our label)", 
       async () => {
         const check = home.run("subject", "check", "tikv", "--attach", project);
         await check.ended;
-        return /^3 members, 195 answers compared, 0 differ/.test(check.stdout());
+        return check.stdout().startsWith("3 members, 195 answers compared, 0 differ");
       },
       { clock: systemClock, timeoutMs: 120_000, everyMs: 1_000, what: "their PD to answer as recorded", signal },
     );

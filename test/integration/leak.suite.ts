@@ -88,10 +88,15 @@ export function leakSuite(suite: LeakSuite): void {
   afterAll(() => scope.disposeAsync());
 
   const leaks = () => leaksIn(operator.heard.splice(0), [root, canary]);
-  const metricLabels = async () => {
-    const reply = await fetch(`${instance.endpoints("host").prometheusUrl}/api/v1/labels`);
-    return z.object({ data: z.array(z.string()) }).parse(await reply.json()).data;
-  };
+  // Prometheus is started when the cluster is ready, and nobody waits for it.
+  const metricLabels = () =>
+    waitFor(
+      async () => {
+        const reply = await fetch(`${instance.endpoints("host").prometheusUrl}/api/v1/labels`).catch(() => null);
+        return reply === null ? null : z.object({ data: z.array(z.string()) }).parse(await reply.json()).data;
+      },
+      { ...wait, what: "Prometheus", signal: limit(60_000) },
+    );
   const lookAround = async (harmed: string | null) =>
     operator.askAll(lookingCalls(instance, { metricLabels: await metricLabels(), harmed }));
 

@@ -36,7 +36,10 @@ describeGo("to PD's own command line", () => {
   /** What it prints, of any member. */
   const say = async (...words: readonly string[]): Promise<string> => {
     const pd = cluster.endpoints("host").byComponent["pd1"]?.["client"] ?? "";
-    return (await run(program, ["-u", pd, ...words], { timeout: 30_000 })).stdout.trim();
+    const running = run(program, ["-u", pd, ...words], { timeout: 30_000 });
+    // It takes more words from there.
+    running.child.stdin?.end();
+    return (await running).stdout.trim();
   };
   const ask = async <T>(...words: readonly string[]): Promise<T> => JSON.parse(await say(...words)) as T;
   const stores = async () => (await ask<Stores>("store")).stores;

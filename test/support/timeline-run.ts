@@ -3,6 +3,8 @@ import type { Timeline, TimelineEvent } from "../../subjects/tikv/check/recordin
 import type { TestCluster } from "./embedded-cluster.ts";
 
 const POLL_MS = 500;
+/** Right after a member goes on, it is asked closely: what it says then lasts for less than two polls. */
+const CLOSELY = { everyMs: 50, forMs: 1_500 };
 const PATIENCE_MS = 5_000;
 const PATHS = {
   stores: "/pd/api/v1/stores",
@@ -15,15 +17,15 @@ const WHATS = Object.keys(PATHS) as What[];
 
 /**
  * Does to a cluster what was done to the recorded one, at the same times, and polls it as that one was polled: every
- * path of every member each half second, five seconds of patience, changes only. `align` is awaited just before the
- * first deed.
+ * path of every member each half second, five seconds of patience, changes only; one that goes on is also asked closely. `align` is awaited just before the
+ * first deed; the later ones come `laterMs` after their recorded times.
  */
 export async function runTimeline(
   recorded: Timeline,
   cluster: TestCluster,
   ourName: (recorded: string) => string,
   signal: AbortSignal,
-  align?: () => Promise<void>,
+  { align, laterMs = 0 }: { readonly align?: (() => Promise<void>) | undefined; readonly laterMs?: number | undefined },
 ): Promise<TimelineEvent[]> {
   const deeds = recorded.events.filter((event) => event.did !== undefined);
   const events: TimelineEvent[] = [];
@@ -31,35 +33,42 @@ export async function runTimeline(
   const both = AbortSignal.any([signal, stop.signal]);
   const clock = { faultAt: null as number | null };
   const since = () => (clock.faultAt === null ? null : Math.round(performance.now() - clock.faultAt));
-  const loops = Object.entries(cluster.pd).flatMap(([member, url]) =>
-    WHATS.map((what) => poll(url, what, both, (value) => events.push({ sinceFaultMs: since(), member, what, value }))),
-  );
+  const last = new Map<string, string>();
+  const look = async (member: string, what: What) => {
+    const value = await seen(cluster.pd[member] as string, what, both);
+    const now = JSON.stringify(value);
+    if (both.aborted || last.get(`${member} ${what}`) === now) return;
+    last.set(`${member} ${what}`, now);
+    events.push({ sinceFaultMs: since(), member, what, value });
+  };
+  const everywhere = Object.keys(cluster.pd).flatMap((member) => WHATS.map((what) => [member, what] as const));
+  const loops = everywhere.map(([member, what]) => poll(() => look(member, what), POLL_MS, both));
   await settle(1_500, signal);
   await align?.();
   clock.faultAt = performance.now();
-  for (const { sinceFaultMs, did } of deeds) {
-    await settle(clock.faultAt + (sinceFaultMs ?? 0) - performance.now(), signal);
+  for (const [index, { sinceFaultMs, did }] of deeds.entries()) {
+    const at = (sinceFaultMs ?? 0) + (index === 0 ? 0 : laterMs);
+    await settle(clock.faultAt + at - performance.now(), signal);
     const deed = inOurNames(did ?? "", ourName);
     events.push({ sinceFaultMs: since(), value: undefined, did: deed });
     await carryOut(deed, cluster, signal);
+    const goesOn = /unpause (pd\d)/.exec(deed)?.[1];
+    if (goesOn === undefined) continue;
+    const closely = AbortSignal.any([both, AbortSignal.timeout(CLOSELY.forMs)]);
+    for (const what of WHATS) loops.push(poll(() => look(goesOn, what), CLOSELY.everyMs, closely));
   }
-  const last = Math.max(...recorded.events.map((event) => event.sinceFaultMs ?? 0));
-  await settle(clock.faultAt + last + 12_000 - performance.now(), signal);
+  const end = Math.max(...recorded.events.map((event) => event.sinceFaultMs ?? 0));
+  await settle(clock.faultAt + end + laterMs + 12_000 - performance.now(), signal);
   stop.abort();
   await Promise.all(loops);
   return events;
 }
 
-async function poll(url: string, what: What, signal: AbortSignal, changed: (value: unknown) => void): Promise<void> {
-  let before = "";
+async function poll(look: () => Promise<void>, everyMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const began = performance.now();
-    const value = await seen(url, what, signal);
-    if (signal.aborted) return;
-    const now = JSON.stringify(value);
-    if (now !== before) changed(value);
-    before = now;
-    await settle(began + POLL_MS - performance.now(), signal).catch(() => {});
+    await look();
+    await settle(began + everyMs - performance.now(), signal).catch(() => {});
   }
 }
 

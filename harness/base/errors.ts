@@ -26,6 +26,7 @@ export type ErrorCode =
   | "tickets-corrupt"
   | "tickets-newer"
   | "tickets-full"
+  | "tokens-failed"
   | "lease-lost"
   | "operator-failed"
   | "api-key-missing"

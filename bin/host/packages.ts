@@ -9,6 +9,7 @@ const needed: Readonly<Record<string, string>> = {
   mmdebstrap: "mmdebstrap",
   curl: "curl",
   promtool: "prometheus",
+  chromium: "chromium",
 };
 
 /** Installs what is missing, where apt is there and we are root. Elsewhere it is the machine's owner's business. */

@@ -1,5 +1,6 @@
 // What `npm test` runs, in order; the first failure does not hide the later ones. Steps can be named: `npm test -- unit`.
-// The last line stands alone: `N passed, N failed, N skipped`.
+// The last line stands alone: `N passed, N failed, N skipped`. A check counts as one, as does what fails around tests (a
+// hook, a file that does not load); above it everything that failed, was skipped or took two tries is named.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,23 +25,32 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const wanted = (name) => asked.length === 0 || asked.includes(name);
-const total = { passed: 0, failed: 0, skipped: [] };
+const EMPTY = { passed: 0, failed: [], skipped: [], secondTry: [] };
+const total = structuredClone(EMPTY);
 
 for (const [name, command] of Object.entries(CHECKS)) {
   if (!wanted(name)) continue;
   heading(name);
-  const ok = run(command) === 0;
-  total[ok ? "passed" : "failed"]++;
-  if (ok) process.stdout.write("ok\n");
+  if (run(command) !== 0) {
+    total.failed.push(`the check ${name}`);
+    continue;
+  }
+  total.passed++;
+  process.stdout.write("ok\n");
 }
 for (const name of PROJECTS) if (wanted(name)) runProject(name);
 
-if (total.skipped.length > 0) {
-  heading("not run here");
-  for (const title of total.skipped) process.stdout.write(`- ${title}\n`);
+list("not run here", total.skipped);
+list("passed at the second try", total.secondTry);
+list("failed", total.failed);
+process.stdout.write(`\n${total.passed} passed, ${total.failed.length} failed, ${total.skipped.length} skipped\n`);
+process.exitCode = total.failed.length === 0 ? 0 : 1;
+
+function list(title, lines) {
+  if (lines.length === 0) return;
+  heading(title);
+  for (const line of lines) process.stdout.write(`- ${line}\n`);
 }
-process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped.length} skipped\n`);
-process.exitCode = total.failed === 0 ? 0 : 1;
 
 function runProject(name) {
   heading(name);
@@ -48,12 +58,11 @@ function runProject(name) {
   const file = join(folder, "tally.json");
   const reporters = ["--reporter=default", "--reporter=./test/support/tally-reporter.ts"];
   const code = run(["vitest", "run", "--project", name, "--passWithNoTests", ...reporters], { TALLY_FILE: file });
-  const tally = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { passed: 0, failed: 0, skipped: [] };
+  const tally = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : EMPTY;
   rmSync(folder, { recursive: true, force: true });
   total.passed += tally.passed;
-  // A run that broke without a failed test (an unhandled error, a file that does not load) has failed all the same.
-  total.failed += tally.failed === 0 && code !== 0 ? 1 : tally.failed;
-  total.skipped.push(...tally.skipped);
+  for (const kind of ["failed", "skipped", "secondTry"]) total[kind].push(...tally[kind]);
+  if (tally.failed.length === 0 && code !== 0) total.failed.push(`the tests of ${name}: ended with ${code}`);
 }
 
 function run([program, ...args], env = {}) {

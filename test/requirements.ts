@@ -249,6 +249,23 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise: "of two commands that start the same thing at once one does, and the other says who is at it",
+    shownBy: {
+      "integration/bad-days.test.ts": ["`subject up` twice at once: one starts, the other says who is at it, code 6"],
+      "contract/engine-process-life.test.ts": [
+        "is not refused because another is only asking for it: of two at once one gets it",
+      ],
+    },
+  },
+  {
+    promise: "the last line of `npm test` counts each thing once, and a test that needed a second try is named",
+    shownBy: {
+      "integration/tally.test.ts": [
+        "the tally counts each thing once and names what failed, was skipped or took a second try",
+      ],
+    },
+  },
+  {
     promise: "somebody's cluster is broken only when its name is given",
     shownBy: {
       "unit/cli-run.test.ts": [

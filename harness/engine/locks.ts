@@ -15,8 +15,12 @@ export interface OwnerLock extends Disposable {
 }
 
 /**
- * Takes an exclusive lock that the operating system releases when this process ends, however it ends: `BEGIN EXCLUSIVE`
+ * Takes an exclusive lock that the operating system releases when this process ends, however it ends: `BEGIN IMMEDIATE`
  * on a small SQLite file, since Node has no flock. A pid file would outlive a SIGKILL and name a stranger later.
+ *
+ * Of several at once exactly one gets it. With `BEGIN EXCLUSIVE` two could refuse each other: each holds the shared lock
+ * that both begin with while the other asks for all of them; the reserved lock has one holder
+ * (https://www.sqlite.org/lockingv3.html, 3.0).
  *
  * @returns null when another process (or this one) holds it; `readHolder` says who.
  * @throws SqliteError when the file cannot be made.
@@ -24,13 +28,13 @@ export interface OwnerLock extends Disposable {
 export function takeLock(path: string, holder: LockHolder): OwnerLock | null {
   const db = new Database(path, { timeout: 0 });
   try {
-    db.exec("BEGIN EXCLUSIVE");
+    db.exec("BEGIN IMMEDIATE");
   } catch (error) {
     db.close();
     if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") === true) return null;
     throw error;
   }
-  // Beside the lock, because a locked SQLite file cannot be read. Only ever a hint for people.
+  // Beside the lock, whose transaction is never committed. Only ever a hint for people.
   writeFileSync(holderPath(path), JSON.stringify(holder), { mode: 0o600 });
   const release = (): void => {
     if (!db.open) return;

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { seededRandom } from "../../harness/base/random.ts";
@@ -271,6 +272,16 @@ describe("the owner's lock", () => {
     using mine = takeLock(paths.lock, holder);
     expect(mine).not.toBeNull();
     expect(takeLock(paths.lock, holder)).toBeNull();
+  });
+
+  test("is not refused because another is only asking for it: of two at once one gets it", () => {
+    const file = path.join(root, "asked.lock");
+    using place = new DisposableStack();
+    const asking = place.adopt(new Database(file), (db) => db.close());
+    // What every try begins with: SQLite's shared lock.
+    asking.exec("BEGIN; SELECT * FROM sqlite_schema");
+    using mine = takeLock(file, holder);
+    expect(mine).not.toBeNull();
   });
 });
 

@@ -1,15 +1,47 @@
 import { writeFileSync } from "node:fs";
-import type { Reporter, TestCase, TestModule } from "vitest/node";
+import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
 
-/** Writes what passed, failed and was skipped (with the reason) to TALLY_FILE, for `bin/test.mjs`. */
+/** What one run of Vitest came to, by title. */
+export interface Tally {
+  readonly passed: number;
+  /** Failed tests, and what failed around tests (a file that does not load, a hook, an error nobody caught), one each. */
+  readonly failed: readonly string[];
+  /** With the reason. */
+  readonly skipped: readonly string[];
+  /** Of the passed: those that had failed once before (`retry`, CI only). */
+  readonly secondTry: readonly string[];
+}
+
+/** Writes the `Tally` to TALLY_FILE, for `bin/test.mjs`. */
 export default class TallyReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const of = (state: string) => tests.filter((test) => test.result().state === state);
-    const tally = { passed: of("passed").length, failed: of("failed").length, skipped: of("skipped").map(title) };
+    const tally: Tally = {
+      passed: of("passed").length,
+      failed: [
+        ...of("failed").map(title),
+        ...modules.flatMap(failedAround),
+        ...unhandled.map((error) => `outside of any test: ${error.message}`),
+      ],
+      skipped: of("skipped").map(title),
+      secondTry: of("passed")
+        .filter((test) => (test.diagnostic()?.retryCount ?? 0) > 0)
+        .map(title),
+    };
     const file = process.env["TALLY_FILE"];
     if (file !== undefined) writeFileSync(file, JSON.stringify(tally));
   }
+}
+
+function failedAround(module: TestModule): string[] {
+  const file = module.relativeModuleId;
+  return [
+    ...module.errors().map(({ message }) => `${file}: ${message}`),
+    ...[...module.children.allSuites()].flatMap((suite) =>
+      suite.errors().map(({ message }) => `${file}: ${suite.fullName}: ${message}`),
+    ),
+  ];
 }
 
 function title(test: TestCase): string {

@@ -1,0 +1,2 @@
+// See cases.test.ts.
+throw new Error("not to be loaded");

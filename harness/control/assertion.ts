@@ -4,27 +4,31 @@
  * agent's signed request (`POST /api/v1/auth/assertion`) and answers with an assertion that the panel can verify.
  * Programs that hold the `status_panel` token themselves (compose-agent, watchdog, a legacy agent) make their own.
  *
- * Form: `base64url(JSON claims) "." base64url(HMAC-SHA256)`, in `Authorization: Assertion <text>`. The key is derived
- * from the token, so that an assertion can never pass for a signed request or the other way round.
+ * Form: `<fingerprint of the token> "." base64url(JSON claims) "." base64url(HMAC-SHA256)`, sent as
+ * `Authorization: Assertion <text>`. The key is derived from the token, so that an assertion can never pass for a signed
+ * request or the other way round.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import type { EpochMs } from "../base/clock.ts";
+import type { Clock, EpochMs } from "../base/clock.ts";
+import type { Ids } from "../base/ids.ts";
+import { fingerprintOf } from "./tokens/fingerprint.ts";
 
 /** What a part of the deployment is. */
 export const PARTS = ["agent", "compose-agent", "watchdog"] as const;
 export type Part = (typeof PARTS)[number];
 
-/** How long an assertion that the control server gives out may be used. The agent asks for the next one before. */
+/** How long an assertion may be used. Whoever holds one asks for the next one before. */
 export const ASSERTION_LIFE_MS = 5 * 60_000;
 /** How far two programs' clocks may be apart. */
 const SKEW_MS = 60_000;
+const MAX_LENGTH = 4_096;
 
 const claimsSchema = z.strictObject({
   agentId: z.string().min(1).max(128),
   deploymentHash: z.string().min(1).max(128),
   part: z.enum(PARTS),
-  /** True = the caller holds the token itself, and may take the panel's commands (a legacy agent). */
+  /** True = whoever made it holds the token itself, and may take the panel's commands (a legacy agent). */
   holder: z.boolean(),
   issuedAt: z.number().int(),
   expiresAt: z.number().int(),
@@ -32,32 +36,53 @@ const claimsSchema = z.strictObject({
 });
 
 export type AssertionClaims = Readonly<z.output<typeof claimsSchema>>;
+export type Asserted = Pick<AssertionClaims, "agentId" | "deploymentHash" | "part" | "holder">;
 
 export type AssertionRefusal = "malformed" | "signature" | "expired" | "not-yet";
 
-/** @param token the current `status_panel` token; @throws RangeError when it is empty. */
-export function signAssertion(claims: AssertionClaims, token: string): string {
+/**
+ * @param token the current `status_panel` token. @throws RangeError when it is empty.
+ */
+export function signAssertion(
+  who: Asserted,
+  token: string,
+  { clock, ids }: { readonly clock: Clock; readonly ids: Ids },
+): { readonly assertion: string; readonly expiresAt: EpochMs } {
+  const issuedAt = clock.now();
+  const expiresAt = (issuedAt + ASSERTION_LIFE_MS) as EpochMs;
+  const { agentId, deploymentHash, part, holder } = who;
+  const claims: AssertionClaims = {
+    agentId,
+    deploymentHash,
+    part,
+    holder,
+    issuedAt,
+    expiresAt,
+    nonce: ids.hex(8),
+  };
   const body = Buffer.from(JSON.stringify(claims)).toString("base64url");
-  return `${body}.${macOf(body, token).toString("base64url")}`;
+  return { assertion: `${fingerprintOf(token)}.${body}.${macOf(body, token).toString("base64url")}`, expiresAt };
 }
 
-/** @param tokens those that are valid now: the current one, and its predecessor within its grace. */
+/** Names the token that it was made with; null where it is no assertion. */
+export function assertionKey(text: string): string | null {
+  return /^([0-9a-f]{16})\.[\w-]+\.[\w-]+$/.exec(text.slice(0, MAX_LENGTH + 1))?.[1] ?? null;
+}
+
+/** @param token the one that `assertionKey` names, if it is accepted now. */
 export function verifyAssertion(
   text: string,
-  tokens: readonly string[],
+  token: string,
   now: EpochMs,
 ): { readonly ok: true; readonly claims: AssertionClaims } | { readonly ok: false; readonly why: AssertionRefusal } {
-  const [body = "", mac = "", ...rest] = text.split(".");
-  if (text.length > 4_096 || body === "" || mac === "" || rest.length > 0) return { ok: false, why: "malformed" };
-  const given = Buffer.from(mac, "base64url");
-  // Every token is tried, whichever fits: how long it takes says nothing.
-  const fits = tokens.map((token) => equal(given, macOf(body, token))).includes(true);
-  if (!fits) return { ok: false, why: "signature" };
+  if (text.length > MAX_LENGTH || assertionKey(text) === null) return { ok: false, why: "malformed" };
+  const [, body = "", mac = ""] = text.split(".");
+  if (!equal(Buffer.from(mac, "base64url"), macOf(body, token))) return { ok: false, why: "signature" };
   const claims = claimsSchema.safeParse(jsonOf(body));
   if (!claims.success) return { ok: false, why: "malformed" };
-  if (claims.data.expiresAt <= now || claims.data.expiresAt - claims.data.issuedAt > ASSERTION_LIFE_MS)
-    return { ok: false, why: "expired" };
-  if (claims.data.issuedAt > now + SKEW_MS) return { ok: false, why: "not-yet" };
+  const { issuedAt, expiresAt } = claims.data;
+  if (expiresAt <= now - SKEW_MS || expiresAt - issuedAt > ASSERTION_LIFE_MS) return { ok: false, why: "expired" };
+  if (issuedAt > now + SKEW_MS) return { ok: false, why: "not-yet" };
   return { ok: true, claims: claims.data };
 }
 

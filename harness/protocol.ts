@@ -7,8 +7,9 @@ import type { Clock, EpochMs } from "./base/clock.ts";
 import type { Ids } from "./base/ids.ts";
 import type { Log } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
+import type { SafetyMode } from "./base/safety-mode.ts";
 
-export type { Clock, EpochMs, Ids, Log, Random };
+export type { Clock, EpochMs, Ids, Log, Random, SafetyMode };
 
 /** Where something runs inside a subject, e.g. `tikv1`, `pd0`. Never a container name or id. */
 export type Component = string & { readonly __brand: "Component" };
@@ -430,7 +431,6 @@ export interface Scenario {
 // ------------------------------------------------------------------------------------------------ operator and tools
 
 export type Effect = "read" | "write" | "destructive";
-export type SafetyMode = "observe" | "execute";
 
 /** What a tool returns: text for the model, and the whole of it for the audit. */
 export interface ToolResult {

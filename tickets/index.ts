@@ -1,3 +1,15 @@
+export {
+  APPROVAL_STATUSES,
+  callDigest,
+  digestOf,
+  type Approval,
+  type ApprovalFilter,
+  type Approvals,
+  type ApprovalStatus,
+  type Decision,
+  type Proposal,
+  type UseOutcome,
+} from "./approvals.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { openTickets, type TicketOptions } from "./open-tickets.ts";
 export { TICKET_STATUSES, TRANSITIONS, type TicketStatus, type Transition } from "./transitions.ts";

@@ -1,6 +1,7 @@
 import type { Clock } from "../harness/base/clock.ts";
 import type { Ids } from "../harness/base/ids.ts";
 import type { Log } from "../harness/base/log.ts";
+import { ApprovalDesk } from "./approvals.ts";
 import { Desk } from "./desk.ts";
 import { Queue } from "./queue.ts";
 import { Sessions } from "./sessions.ts";
@@ -33,6 +34,7 @@ export async function openTickets(path: string, options: TicketOptions): Promise
   const desk = new Desk(file, violations);
   return {
     path,
+    approvals: new ApprovalDesk(file, settings),
     reportViolation: (report) => violations.report(report),
     resolveVerified: (id) => violations.resolveVerified(id),
     unresolved: (instance) => violations.unresolved(instance),

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 
 /** Grows by one with every change below. A file with a greater number is refused: it knows something that we do not. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
  * The tables that we share with the Python operator lab, by its names and meanings. Its inserts leave out most columns,
@@ -113,6 +113,32 @@ CREATE TABLE IF NOT EXISTS monitors (
   beat_at TEXT NOT NULL,
   beat_ms INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS approvals (
+  id TEXT PRIMARY KEY,
+  batch_key TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  session_id TEXT,
+  operator TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  input TEXT NOT NULL,
+  effect TEXT NOT NULL,
+  call_digest TEXT NOT NULL,
+  state TEXT NOT NULL,
+  state_digest TEXT NOT NULL,
+  status TEXT NOT NULL,
+  requested_at TEXT NOT NULL,
+  requested_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  decided_at TEXT,
+  decided_ms INTEGER,
+  decided_by TEXT,
+  decision_reason TEXT,
+  used_ms INTEGER,
+  executed_ms INTEGER
+);
+CREATE INDEX IF NOT EXISTS ix_approvals_instance ON approvals (instance, requested_ms);
 CREATE UNIQUE INDEX IF NOT EXISTS uq_tickets_unresolved ON tickets (violation_key)
   WHERE status <> 'resolved' AND duplicate_of IS NULL;
 CREATE INDEX IF NOT EXISTS ix_tickets_key_resolved ON tickets (violation_key, resolved_at);
@@ -131,6 +157,13 @@ CREATE TRIGGER IF NOT EXISTS tickets_generation_insert AFTER INSERT ON tickets B
 END;
 CREATE TRIGGER IF NOT EXISTS tickets_generation_update AFTER UPDATE OF status, held ON tickets
   WHEN OLD.status IS NOT NEW.status OR OLD.held IS NOT NEW.held BEGIN
+  UPDATE ticket_file SET generation = generation + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS approvals_generation_insert AFTER INSERT ON approvals BEGIN
+  UPDATE ticket_file SET generation = generation + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS approvals_generation_update AFTER UPDATE OF status ON approvals
+  WHEN OLD.status IS NOT NEW.status BEGIN
   UPDATE ticket_file SET generation = generation + 1;
 END;`;
 

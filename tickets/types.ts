@@ -10,6 +10,7 @@ import type {
   SubmittedDiagnosis,
   Usage,
 } from "../harness/protocol.ts";
+import type { Approvals } from "./approvals.ts";
 import type { TicketStatus } from "./transitions.ts";
 
 /** One ticket as people and programs read it. */
@@ -191,6 +192,8 @@ export interface TicketFilter {
  */
 export interface Tickets extends AsyncDisposable {
   readonly path: string;
+  /** Writes that wait for a person (safety mode `propose`). */
+  readonly approvals: Approvals;
 
   // ---- monitor
 

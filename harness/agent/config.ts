@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ConfigError, errorText } from "../base/errors.ts";
+import { SAFETY_MODES } from "../base/safety-mode.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
 import { defaultLimits } from "./limits.ts";
 
@@ -74,7 +75,7 @@ const schema = z.object({
     })
     .default("runbook"),
   "safety-mode": z
-    .enum(["observe", "execute"], { error: "OPERATOR_SAFETY_MODE must be observe or execute" })
+    .enum(SAFETY_MODES, { error: "OPERATOR_SAFETY_MODE must be observe, propose or execute" })
     .default("execute"),
   model: z.string().min(1).optional(),
   runbooks: z

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { HarnessError } from "../base/errors.ts";
+import { SAFETY_MODES } from "../base/safety-mode.ts";
 import type { SafetyMode } from "../protocol.ts";
 import type { CliIo } from "./io.ts";
 
@@ -16,6 +17,7 @@ export interface TrialFlags {
   readonly baseline: "stored" | "none";
   readonly timeFactor?: number;
   readonly runs: string;
+  readonly safetyMode?: SafetyMode;
   readonly runbooks?: string[];
   readonly json?: true;
 }
@@ -38,6 +40,12 @@ export function addTrialFlags(command: Command, defaults: { engine: TrialFlags["
         .default("stored"),
     )
     .option("--time-factor <factor>", "scales the stand-ins' own timers; scripted operators only", factor)
+    .addOption(
+      new Option(
+        "--safety-mode <mode>",
+        "observe: nothing is changed; propose: each change waits for a person (`lab approve`); default: OPERATOR_SAFETY_MODE, else execute",
+      ).choices(SAFETY_MODES),
+    )
     .option("--runs <folder>", "where records go", "runs")
     .option("--runbooks <folder...>", "with --operator runbook: runbooks of yours, beside the kit's")
     .option("--json", "the record as JSON on stdout, nothing else");
@@ -57,10 +65,19 @@ export function checkTrialFlags(flags: TrialFlags, io: CliIo): { mode: SafetyMod
       "api-key-missing",
       "--operator claude needs ANTHROPIC_API_KEY in the environment; without one, leave --operator away",
     );
-  const mode = io.env["OPERATOR_SAFETY_MODE"] || "execute";
-  if (mode !== "observe" && mode !== "execute")
-    throw new HarnessError("config-invalid", `OPERATOR_SAFETY_MODE is "${mode}"; it can be observe or execute`);
-  return { mode };
+  return { mode: flags.safetyMode ?? safetyMode(io.env) };
+}
+
+/** From the environment; `execute` unless it says otherwise. @throws HarnessError `config-invalid` */
+export function safetyMode(env: CliIo["env"]): SafetyMode {
+  const asked = env["OPERATOR_SAFETY_MODE"] || "execute";
+  const mode = SAFETY_MODES.find((known) => known === asked);
+  if (mode === undefined)
+    throw new HarnessError(
+      "config-invalid",
+      `OPERATOR_SAFETY_MODE is "${asked}"; it can be ${SAFETY_MODES.slice(0, -1).join(", ")} or ${SAFETY_MODES.at(-1)}`,
+    );
+  return mode;
 }
 
 function seed(text: string): number {

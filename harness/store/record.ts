@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SAFETY_MODES } from "../base/safety-mode.ts";
 import type { Component, Scenario, Verdict } from "../protocol.ts";
 
 /** Milliseconds since the first fault took (or, in a control, since the ticket); null = did not happen. */
@@ -138,7 +139,7 @@ export const recordSchema = z.object({
     name: z.string(),
     scripted: z.boolean(),
     notice: z.string().nullable(),
-    mode: z.enum(["observe", "execute"]),
+    mode: z.enum(SAFETY_MODES),
     model: z.string().nullable(),
     /** Version and digest of the prompt's own text; null = this operator has none. */
     promptDigest: z.string().nullable(),

@@ -42,6 +42,6 @@ describe("lab run refuses what makes no sense, before anything is started", () =
   it("a mode that does not exist", async () => {
     const outcome = await lab(["demo"], { env: { OPERATOR_SAFETY_MODE: "yolo" } });
     expect(outcome).toMatchObject({ code: 2 });
-    expect(outcome.err).toContain('OPERATOR_SAFETY_MODE is "yolo"; it can be observe or execute');
+    expect(outcome.err).toContain('OPERATOR_SAFETY_MODE is "yolo"; it can be observe, propose or execute');
   });
 });

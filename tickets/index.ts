@@ -33,3 +33,14 @@ export type {
   Tickets,
   ViolationReport,
 } from "./types.ts";
+export type {
+  NewWatchdogEvent,
+  WatchdogEvent,
+  WatchdogEventFilter,
+  WatchdogIntent,
+  WatchdogKind,
+  WatchdogLog,
+  WatchdogState,
+  WatchdogTarget,
+  WatchdogTotals,
+} from "./watchdog-events.ts";

@@ -8,6 +8,7 @@ import { Sessions } from "./sessions.ts";
 import { TicketFile } from "./ticket-file.ts";
 import type { Tickets } from "./types.ts";
 import { Violations } from "./violations.ts";
+import { WatchdogTable } from "./watchdog-events.ts";
 
 export interface TicketOptions {
   readonly clock: Clock;

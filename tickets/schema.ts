@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { WATCHDOG_TABLES } from "./watchdog-events.ts";
 
 /** Grows by one with every change below. A file with a greater number is refused: it knows something that we do not. */
 export const SCHEMA_VERSION = 3;
@@ -191,6 +192,7 @@ export function migrate(db: Database): void {
   for (const [table, columns] of Object.entries(OWN_COLUMNS)) addMissingColumns(db, table, columns);
   if (foreign) markDuplicates(db);
   db.exec(OWN);
+  db.exec(WATCHDOG_TABLES);
   if (!foreign && schemaVersion(db) === 0) db.exec(TOUCH);
   db.prepare("INSERT OR IGNORE INTO ticket_file (id, version, time_form) VALUES (1, ?, ?)").run(
     SCHEMA_VERSION,

@@ -12,6 +12,7 @@ import type {
 } from "../harness/protocol.ts";
 import type { Approvals } from "./approvals.ts";
 import type { TicketStatus } from "./transitions.ts";
+import type { WatchdogLog } from "./watchdog-events.ts";
 
 /** One ticket as people and programs read it. */
 export interface Ticket {
@@ -192,6 +193,8 @@ export interface TicketFilter {
  */
 export interface Tickets extends AsyncDisposable {
   readonly path: string;
+  /** What the watchdog of the control plane knows and decided. */
+  readonly watchdog: WatchdogLog;
   /** Writes that wait for a person (safety mode `propose`). */
   readonly approvals: Approvals;
 

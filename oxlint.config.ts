@@ -11,7 +11,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "harness/engine": [],
   "harness/faults": ["engine"],
   "harness/monitor": ["tickets"],
-  "harness/agent": ["engine", "tickets", "subjects"],
+  "harness/agent": ["engine", "tickets", "subjects", "control"],
+  "harness/control": ["engine", "tickets"],
   "harness/checkers": ["stats"],
   "harness/stats": [],
   "harness/store": [],
@@ -24,7 +25,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MODULES =
-  "engine faults monitor agent checkers stats store trial view cli scenarios subjects tickets test bench".split(" ");
+  "engine faults monitor agent control checkers stats store trial view cli scenarios subjects tickets test bench".split(
+    " ",
+  );
 
 /** What no program that the operator runs may reach, wherever it lies below a subject. */
 const ANSWERS = ["stand-in", "faults", "invariants", "workload"].flatMap((part) => [

@@ -35,6 +35,7 @@ export const ownImages = {
     "harness/base",
     "harness/protocol.ts",
     "harness/engine",
+    "harness/control",
     "harness/agent",
     "tickets",
     "subjects/tikv/kit",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { execEffect } from "../../harness/agent/tools/exec-effect.ts";
+import { execEffect } from "../../harness/control/exec-effect.ts";
 import type { Effect } from "../../harness/protocol.ts";
 import { pdEffect } from "../../subjects/tikv/kit/tools/pd-effect.ts";
 import { statusEffect } from "../../subjects/tikv/kit/tools/tikv-status.ts";

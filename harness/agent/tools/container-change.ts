@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Engine, Tool } from "../../protocol.ts";
-import { execEffect } from "./exec-effect.ts";
+import { execEffect } from "../../control/exec-effect.ts";
 import { component, reason, refused, said } from "./shared.ts";
 
 const execInput = z.strictObject({

@@ -1,4 +1,4 @@
-import type { Effect } from "../../protocol.ts";
+import type { Effect } from "../protocol.ts";
 
 type Rule = (args: readonly string[]) => boolean;
 

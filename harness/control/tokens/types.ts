@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../base/clock.ts";
 import { HarnessError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import type { Plane } from "../planes.ts";
 
 /** What a plane signs and is verified with. The token itself never travels and is never shown: see `fingerprintOf`. */
@@ -43,6 +44,8 @@ export interface TokenProvider {
   store(plane: Plane, entry: TokenEntry, expected: string | null, signal: AbortSignal): Promise<void>;
   /** Revokes: nobody is let in by this plane until a new token is stored. Nothing there is fine. @throws TokenError */
   remove(plane: Plane, signal: AbortSignal): Promise<void>;
+  /** Keeps the provider's own access alive until the signal aborts (Vault's token is renewed); never throws before. */
+  maintain?(log: Log, signal: AbortSignal): Promise<void>;
 }
 
 /** What `/health`, `/metrics` and `lab token show` tell of one plane. */

@@ -86,12 +86,14 @@ export function checkFile(
   return { state, findings };
 }
 
-/** What an anchor says of a chain that was read after it. Null = it agrees. */
+/** What an anchor says of a chain that was read after it and ends at `end`. Null = it agrees. */
 export function checkAnchor(
-  place: string,
-  anchored: AuditHead | null,
-  head: AuditHead,
-  hashes: ReadonlyMap<number, string>,
+  { place, anchored }: { readonly place: string; readonly anchored: AuditHead | null },
+  {
+    head,
+    hashes,
+    end,
+  }: { readonly head: AuditHead; readonly hashes: ReadonlyMap<number, string>; readonly end: string },
 ): AuditFinding | null {
   if (anchored === null)
     return head.seq === 0
@@ -100,7 +102,7 @@ export function checkAnchor(
   if (anchored.seq > head.seq)
     return {
       kind: "cut-tail",
-      place,
+      place: end,
       seq: head.seq + 1,
       text: `the tail was cut: the chain ends at line ${head.seq}, and ${place} knows line ${anchored.seq}`,
     };

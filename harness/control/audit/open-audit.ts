@@ -132,7 +132,7 @@ function openIntents(
   folder: string,
   key: Buffer,
   open: ReadonlySet<number>,
-): readonly { readonly seq: number; readonly entry: AuditEntry }[] {
+): readonly { readonly seq: number; readonly entry: Omit<AuditEntry, "params"> }[] {
   if (open.size === 0) return [];
   return chainFiles(folder).flatMap(({ path }) =>
     scanFile(path, key).lines.flatMap(({ record }) =>

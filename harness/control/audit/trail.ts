@@ -49,7 +49,7 @@ function intentLine({ params, ...entry }: AuditEntry) {
   return { kind: "intent" as const, ...who(entry), ...(params === undefined ? {} : { params: bounded(params) }) };
 }
 
-export function outcomeLine(of: number, entry: AuditEntry, { verdict, code, why }: AuditOutcome) {
+export function outcomeLine(of: number, entry: Omit<AuditEntry, "params">, { verdict, code, why }: AuditOutcome) {
   return {
     kind: "outcome" as const,
     of,
@@ -61,7 +61,8 @@ export function outcomeLine(of: number, entry: AuditEntry, { verdict, code, why 
 }
 
 /** Only what belongs there, whatever else the caller's object carries. */
-function who({ plane, caller, command, target, effect, incident, commandId }: AuditEntry): Omit<AuditEntry, "params"> {
+function who(entry: Omit<AuditEntry, "params">): Omit<AuditEntry, "params"> {
+  const { plane, caller, command, target, effect, incident, commandId } = entry;
   return { plane, caller, command, target, effect, incident, commandId };
 }
 

@@ -73,6 +73,7 @@ function verifyWith(
   const tally = new Tally();
   let state: ChainState = CHAIN_START;
   let torn: string | null = null;
+  let end = `${place}:1`;
   const files = chainFiles(place);
   for (const [index, { path }] of files.entries()) {
     const scanned = saying("unreadable", path, () => scanFile(path, key));
@@ -84,19 +85,21 @@ function verifyWith(
     const checked = checkFile(path, lines, writer, state);
     state = checked.state;
     findings.push(...checked.findings);
+    end = `${path}:${lines.length + 1}`;
     for (const { record, hash } of lines) {
       if (record === null) continue;
       tally.add(record);
       if (anchored.has(record.seq)) hashes.set(record.seq, hash);
     }
     if (rest === null) continue;
-    const where = `${path}:${lines.length + 1}`;
-    if (index === files.length - 1) torn = where;
-    else
-      findings.push({ kind: "changed-line", place: where, seq: state.head.seq + 1, text: "a line has lost its end" });
+    if (index === files.length - 1) torn = end;
+    else findings.push({ kind: "changed-line", place: end, seq: state.head.seq + 1, text: "a line has lost its end" });
   }
   for (const { place: at, read } of heads) {
-    const found = "finding" in read ? read.finding : checkAnchor(at, read.value, state.head, hashes);
+    const found =
+      "finding" in read
+        ? read.finding
+        : checkAnchor({ place: at, anchored: read.value }, { head: state.head, hashes, end });
     if (found !== null) findings.push(found);
   }
   return reportOf(writer, place, {

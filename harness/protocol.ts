@@ -539,6 +539,8 @@ export interface OperatorContext {
   say(text: string): void;
   /** What `submit_diagnosis` has recorded so far. */
   submitted(): SubmittedDiagnosis | null;
+  /** How long people were waited for so far (mode `propose`): not the operator's time. */
+  waitedMs(): number;
 }
 
 export interface Operator {

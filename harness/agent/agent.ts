@@ -5,16 +5,21 @@ import type { Clock, Incident, InstanceId, Log, OperatorEnding } from "../protoc
 import { LeaseLostError, watchTickets, type SessionEnd, type Tickets } from "../../tickets/index.ts";
 import { keepLease } from "./lease.ts";
 import { noUsage } from "./limits.ts";
+import { askPeople, type PeopleAsked } from "./propose.ts";
 import type { TranscriptEntry } from "./transcript.ts";
 import { workIncident, type WorkOptions } from "./work.ts";
 
-export interface AgentOptions extends Omit<WorkOptions, "incident" | "latest" | "sink" | "checkLease"> {
+export interface AgentOptions extends Omit<WorkOptions, "incident" | "latest" | "sink" | "checkLease" | "people"> {
   readonly tickets: Tickets;
   /** The only instance whose incidents it claims. */
   readonly instance: InstanceId;
   /** Unique per process, e.g. host, pid and random hex. */
   readonly holder: string;
   readonly leaseMs: number;
+  /** How long a proposal waits for a person in mode `propose`. Default 10 min. */
+  readonly approvalMs?: number;
+  /** Told who is asked, so that whoever carries a write out can be shown its approval. */
+  readonly onPeople?: (people: PeopleAsked) => void;
   /** End after the first incident. */
   readonly once: boolean;
   /** Rows of the Python lab have no instance; they count as this one. */
@@ -26,6 +31,8 @@ export type WorkedIncident =
   | { readonly outcome: "ended"; readonly sessionId: string; readonly ending: OperatorEnding }
   | { readonly outcome: "lost" | "released"; readonly sessionId: string }
   | { readonly outcome: "aborted"; readonly sessionId: string; readonly error: unknown };
+
+const APPROVAL_MS = 10 * 60_000;
 
 type AgentDeps = { readonly clock: Clock; readonly log: Log };
 
@@ -73,11 +80,24 @@ async function workClaim(
   });
   await using lease = keepLease(incident, { ...options, ...deps, log });
   const working = AbortSignal.any([signal, lease.signal]);
+  const people =
+    options.mode === "propose"
+      ? askPeople({
+          approvals: tickets.approvals,
+          engine: options.engine,
+          incident,
+          sessionId,
+          operator: operator.name,
+          timeoutMs: options.approvalMs ?? APPROVAL_MS,
+        })
+      : null;
+  if (people !== null) options.onPeople?.(people);
   try {
     const result = await workIncident(
       {
         ...options,
         incident,
+        people,
         latest: () => lease.incident(),
         sink: async (entry) => void (await tickets.log(sessionId, logEntry(entry))),
         checkLease: () => tickets.assertHeld(incident),

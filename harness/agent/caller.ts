@@ -2,6 +2,7 @@ import { z } from "zod";
 import { errorText, HarnessError, type ErrorCode } from "../base/errors.ts";
 import type { Effect, SafetyMode, Tool, ToolResult } from "../protocol.ts";
 import { boundText, readableText } from "./output.ts";
+import type { PeopleAsked, Permission } from "./propose.ts";
 import { refused } from "./tools/shared.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -9,6 +10,8 @@ export interface CallerOptions {
   readonly tools: readonly Tool[];
   readonly mode: SafetyMode;
   readonly transcript: Transcript;
+  /** Who is asked about each write in mode `propose`; null = nobody, and no write is carried out. */
+  readonly people?: PeopleAsked | null;
   /** Asked just before every act. @throws LeaseLostError when holder or attempt is no longer ours. */
   checkLease(): Promise<void> | void;
   /** Ends the work at once: called before the lab's own failure is thrown. */
@@ -34,7 +37,7 @@ const ANSWERS: readonly ErrorCode[] = [
  * tool's own aborts the session first and is thrown second, so that it never reaches the model as text.
  */
 export function createCaller(options: CallerOptions): Call {
-  const { tools, mode, transcript, checkLease, abort } = options;
+  const { tools, mode, transcript, checkLease, abort, people = null } = options;
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   let writes: Promise<unknown> = Promise.resolve();
 
@@ -50,8 +53,23 @@ export function createCaller(options: CallerOptions): Call {
     }
   };
 
+  /** What has to be settled before a call may begin: null = nothing. */
+  const permissionFor = async ({ tool, input, effect }: Known, signal: AbortSignal): Promise<Permission | null> => {
+    if (mode !== "propose" || tool === undefined || effect === null || effect === "read") return null;
+    if (people === null) return { ok: false, why: "not allowed: nobody is there to approve it" };
+    const call = { tool: tool.name, input: input.data, effect };
+    return await people.permission(
+      call,
+      ({ id }) =>
+        transcript.reasoning(`proposed, waits for a person (${id}): ${tool.name} ${JSON.stringify(call.input)}`),
+      signal,
+    );
+  };
+
   const run = async (name: string, raw: unknown, known: Known, signal: AbortSignal): Promise<ToolResult> => {
     const { tool, input, effect } = known;
+    // First: the call begins when it may begin, so that its start is the time of the act.
+    const permission = await permissionFor(known, signal);
     const begun = await transcript.call(name, raw, effect);
     const finish = async (result: ToolResult): Promise<ToolResult> => {
       const text = readableText(result.text);
@@ -65,9 +83,11 @@ export function createCaller(options: CallerOptions): Call {
       return await finish(refused(`invalid input: ${input.success ? "" : z.prettifyError(input.error)}`));
     if (effect !== "read" && mode === "observe")
       return await finish(refused(`not allowed in observe mode: this call is ${effect}, only reading is`));
+    if (permission?.ok === false) return await finish(refused(permission.why));
     let result: ToolResult;
+    const perform = () => act(tool, input.data, effect, signal);
     try {
-      result = await act(tool, input.data, effect, signal);
+      result = permission === null || people === null ? await perform() : await people.carryOut(permission.id, perform);
     } catch (error) {
       await finish(refused(`stopped: ${errorText(error)}`));
       throw error;

@@ -13,8 +13,10 @@ import type {
 } from "../protocol.ts";
 import { createCaller } from "./caller.ts";
 import { noUsage } from "./limits.ts";
+import type { PeopleAsked } from "./propose.ts";
 import { buildTools, type Findings, type PrometheusApi } from "./tools/index.ts";
 import { Transcript, type Masker, type TranscriptSink } from "./transcript.ts";
+import { WorkingTime } from "./working-time.ts";
 
 export interface WorkOptions {
   readonly incident: Incident;
@@ -29,6 +31,8 @@ export interface WorkOptions {
   readonly limits: OperatorLimits;
   readonly sink: TranscriptSink;
   readonly mask: Masker;
+  /** Who is asked about each write in mode `propose`. */
+  readonly people?: PeopleAsked | null;
   /** Asked just before every act. @throws LeaseLostError when holder or attempt is no longer ours. */
   checkLease(): Promise<void> | void;
 }
@@ -54,10 +58,12 @@ export async function workIncident(
   const working = AbortSignal.any([signal, stop.signal]);
   const transcript = new Transcript({ clock: deps.clock, log: deps.log, sink: options.sink, mask: options.mask });
   const tools = buildTools({ ...options, clock: deps.clock, findings }, options.mode);
+  const time = new WorkingTime(deps.clock);
   const call = createCaller({
     tools,
     mode: options.mode,
     transcript,
+    people: options.people == null ? null : pausing(options.people, time),
     checkLease: () => options.checkLease(),
     abort: (reason) => stop.abort(reason),
   });
@@ -72,10 +78,11 @@ export async function workIncident(
     call: (tool, input, callSignal) => call(tool, input, AbortSignal.any([working, callSignal])),
     say: (text) => void transcript.reasoning(text).catch((error: unknown) => stop.abort(error)),
     submitted: () => findings.submitted,
+    waitedMs: () => time.pausedMs(),
   };
   const deadlineMs = limits.workingMs + (operator.scripted ? 0 : MAX_API_WAIT_MS);
-  void deps.clock
-    .sleep(deadlineMs, working)
+  void time
+    .worked(deadlineMs, working)
     .then(() => stop.abort(new LimitExceeded("working time (ms)", deadlineMs, limits.workingMs)))
     .catch(() => {});
   try {
@@ -91,4 +98,15 @@ export async function workIncident(
   } finally {
     stop.abort(new Error("the session has ended"));
   }
+}
+
+/** Waiting for a person is not the operator's time. */
+function pausing(people: PeopleAsked, time: WorkingTime): PeopleAsked {
+  return {
+    ...people,
+    async permission(call, asked, signal) {
+      using _ = time.pause();
+      return await people.permission(call, asked, signal);
+    },
+  };
 }

@@ -56,6 +56,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./session.ts")).sessionCommand(io),
   },
   {
+    name: "approve",
+    summary: "let an operator do what it proposes; list: what waits for you",
+    load: async (io) => (await import("./approve.ts")).approveCommand(io),
+  },
+  {
+    name: "reject",
+    summary: "refuse what an operator proposes, and say why",
+    load: async (io) => (await import("./reject.ts")).rejectCommand(io),
+  },
+  {
     name: "heal",
     summary: "undo what a killed run left behind",
     load: async (io) => (await import("./heal.ts")).healCommand(io),

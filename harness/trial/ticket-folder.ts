@@ -54,6 +54,14 @@ export async function settleTicketFolder(stateDir: string): Promise<void> {
   if (await exists(path)) await moveHome({ path, place });
 }
 
+/** Where the tickets of the trial on this instance lie now; null = none runs on it. */
+export async function ticketFolderOf(stateDir: string): Promise<string | null> {
+  const text = await readFile(join(stateDir, NOTE), "utf8").catch(() => null);
+  if (text === null) return null;
+  const { path } = note.parse(JSON.parse(text));
+  return (await exists(path)) ? path : null;
+}
+
 /** A run's folder that somebody has removed meanwhile is not made again. */
 async function moveHome({ path, place }: z.output<typeof note>): Promise<void> {
   if (await exists(dirname(place))) {

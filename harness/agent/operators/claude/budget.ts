@@ -25,7 +25,7 @@ export class Budget {
     this.#startedMs = clock.monotonic();
   }
 
-  /** Why no further turn is allowed, or null. `waitedMs` = spent on the API's rate limits, which is not working time. */
+  /** Why no further turn is allowed, or null. `waitedMs` = for the API's rate limits and for people: not working time. */
   exhausted(waitedMs: number): string | null {
     const { turns, workingMs, usd } = this.#limits;
     const worked = this.#clock.monotonic() - this.#startedMs - waitedMs;

@@ -98,7 +98,7 @@ class Session {
   /** One request and what follows from it; null = go on. */
   async #turn(): Promise<OperatorResult | null> {
     const { signal } = this.#parts;
-    const exhausted = this.#budget.exhausted(this.#api.waitedMs);
+    const exhausted = this.#budget.exhausted(this.#api.waitedMs + this.#parts.context.waitedMs());
     if (exhausted !== null) return this.#end("limit", exhausted);
     if (this.#budget.promptTokens > Math.min(TRIM_ABOVE_TOKENS, this.#parts.info.contextTokens * 0.7))
       this.#talk.trim();

@@ -18,12 +18,16 @@ export async function loadPrompt(): Promise<Prompt> {
   return { text, version: `${PROMPT_VERSION} sha256:${createHash("sha256").update(text).digest("hex")}` };
 }
 
+const MODE_TEXT: Readonly<Record<SafetyMode, string>> = {
+  observe:
+    "\n# Observe mode\n\nYou cannot change anything in this session. Find the cause and submit it; end with `escalated`, or `no-fault`.\n",
+  propose:
+    "\n# Propose mode\n\nA person has to approve each call that changes something; it runs when they have. Their answer may take minutes, which does not count as your time. If one is rejected, the answer says why; when the state has changed meanwhile, look again before you propose it again.\n",
+  execute: "",
+};
+
 export function systemText(prompt: Prompt, briefing: string, mode: SafetyMode): string {
-  const observing =
-    mode === "observe"
-      ? "\n# Observe mode\n\nYou cannot change anything in this session. Find the cause and submit it; end with `escalated`, or `no-fault`.\n"
-      : "";
-  return `${prompt.text}\n${briefing}${observing}`;
+  return `${prompt.text}\n${briefing}${MODE_TEXT[mode]}`;
 }
 
 /** The incident, quoted: its words come from monitors and people. */

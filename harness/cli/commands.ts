@@ -66,6 +66,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./reject.ts")).rejectCommand(io),
   },
   {
+    name: "audit",
+    summary: "what went through the control plane: verify, show",
+    load: async (io) => (await import("./audit.ts")).auditCommand(io),
+  },
+  {
     name: "heal",
     summary: "undo what a killed run left behind",
     load: async (io) => (await import("./heal.ts")).healCommand(io),

@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import {
+  auditIn,
+  controlHome,
   databaseAnchor,
   fileAnchor,
   openAudit,
@@ -14,6 +16,7 @@ import {
   type AuditEntry,
   type AuditOptions,
 } from "../../harness/control/audit/index.ts";
+import { lab } from "../support/cli.ts";
 
 const deps = { clock: systemClock, log: silentLog };
 const WRITER = resolve(import.meta.dirname, "../support/programs/audit-writer.ts");
@@ -192,6 +195,41 @@ describe("the audit", () => {
     const handles = await Promise.all(Array.from({ length: 200 }, () => trail.intent(WHO)));
     expect(handles.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
     expect(verifyAudit(optionsFor())).toMatchObject({ intact: true, open: handles.map(({ seq }) => seq) });
+  });
+});
+
+describe("lab audit", () => {
+  test("verify: exit code 0 for a chain that is intact, 1 with the place of what was changed; show: who did what", async () => {
+    const home = controlHome(folder);
+    {
+      using options = auditIn(home, "compose-agent");
+      await writeSome(options);
+    }
+    const args = (...rest: string[]) => lab(["audit", ...rest]);
+    expect(await args("verify", folder)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("compose-agent: intact, 6 lines in 1 file, 3 commands (1 ok, 1 failed, 1 refused)"),
+    });
+    const shown = await args("show", folder);
+    expect(shown.out).toContain(
+      "compose_agent  operator-1  restart tikv1  -> failed (line 3): not-found, no such component",
+    );
+    expect((await args("show", folder, "--tail", "1", "--json")).out.trim().split("\n")).toHaveLength(1);
+
+    const path = await onlyFile();
+    const lines = await linesOf(path);
+    await writeFile(path, `${lines.toSpliced(3, 1, lines[3]!.replace("not-found", "no-reason")).join("\n")}\n`);
+    const changed = await args("verify", folder);
+    expect(changed.code).toBe(1);
+    expect(changed.out).toContain(`line 4 of the chain was changed`);
+    expect(changed.out).toContain(`at ${path}:4`);
+    await rm(join(folder, "audit"), { recursive: true });
+    const gone = await args("verify", folder, "--json");
+    expect(gone.code).toBe(1);
+    expect(JSON.parse(gone.out)).toMatchObject([
+      { intact: false, findings: [{ kind: "cut-tail" }, { kind: "cut-tail" }] },
+    ]);
+    expect((await args("verify", join(folder, "elsewhere"))).code).toBe(4);
   });
 });
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from "node:fs";
 import { timingSafeEqual } from "node:crypto";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
@@ -71,6 +71,8 @@ export function databaseAnchor(path: string): AuditAnchor & Disposable {
     place: path,
     read: (key, writer) =>
       saying(() => {
+        // Whoever only looks makes nothing.
+        if (db === null && !existsSync(path)) return null;
         const row = open().prepare<[string], { record: string }>("SELECT record FROM audit_anchor WHERE writer = ?");
         const found = row.get(writer);
         return found === undefined ? null : headIn(found.record, key, writer, path);

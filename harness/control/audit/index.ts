@@ -1,7 +1,9 @@
 export { databaseAnchor, fileAnchor } from "./anchors.ts";
 export { AuditError } from "./errors.ts";
+export { auditIn, auditWriters, controlHome, type ControlHome } from "./home.ts";
 export { openAudit } from "./open-audit.ts";
-export { auditWriters, verifyAudit, type AuditReport } from "./verify-audit.ts";
+export { readAudit, type AuditRecord } from "./read-audit.ts";
+export { verifyAudit, type AuditReport } from "./verify-audit.ts";
 export type { AuditFinding } from "./check-chain.ts";
 export type {
   AuditAnchor,

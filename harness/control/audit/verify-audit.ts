@@ -1,4 +1,3 @@
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../base/errors.ts";
 import { chainFiles, scanFile } from "./chain-files.ts";
@@ -27,15 +26,6 @@ export interface AuditReport {
   readonly anchors: readonly { readonly place: string; readonly seq: number | null }[];
   readonly firstAt: string | null;
   readonly lastAt: string | null;
-}
-
-/** Names of the chains below a folder. */
-export function auditWriters(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && chainFiles(join(folder, entry.name)).length > 0)
-    .map(({ name }) => name)
-    .sort();
 }
 
 /**

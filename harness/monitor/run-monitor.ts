@@ -1,6 +1,6 @@
+import { Bell } from "../base/bell.ts";
 import { errorText } from "../base/errors.ts";
 import type { Deps, Engine, Invariant, Observation, SubjectInstance } from "../protocol.ts";
-import { Bell } from "./bell.ts";
 import { watchEngine } from "./engine-watch.ts";
 import type { MonitorEvent } from "./events.ts";
 import { judgeAll } from "./judge.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Ends a wait early. A ring while nobody waits ends the next wait at once. */
 export class Bell {

@@ -1,9 +1,8 @@
+import { openOperatorEngine } from "../engine/open-operator-engine.ts";
 import type { Deps, Engine } from "../protocol.ts";
 
 /**
- * The operator's engine: `unix:<socket>` of the process engine, or `docker:<project>` through the socket in this
- * container, on the network of that name (compose calls it `<project>_default`). Either way the lab's own containers do not exist for it.
- *
+ * The operator's engine: `unix:<socket>` or `docker:<project>`, as `openOperatorEngine`.
  * @throws EngineError `engine-unreachable`, `engine-permission`: says what to do.
  */
 export async function openEngine(
@@ -12,12 +11,5 @@ export async function openEngine(
   deps: Pick<Deps, "clock" | "ids" | "log">,
   signal: AbortSignal,
 ): Promise<Engine> {
-  const rest = address.slice(address.indexOf(":") + 1);
-  // Only the one that is used is loaded: the agent starts while an incident waits.
-  if (address.startsWith("unix:")) {
-    const { openProcessEngine } = await import("../engine/process/client.ts");
-    return await openProcessEngine({ socketPath: rest }, signal);
-  }
-  const { openOperatorDockerEngine } = await import("../engine/docker.ts");
-  return await openOperatorDockerEngine({ project: rest, network: network ?? `${rest}_default` }, deps, signal);
+  return await openOperatorEngine(address, network, deps, signal);
 }

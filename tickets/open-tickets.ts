@@ -35,6 +35,7 @@ export async function openTickets(path: string, options: TicketOptions): Promise
   const desk = new Desk(file, violations);
   return {
     path,
+    watchdog: new WatchdogTable(file),
     approvals: new ApprovalDesk(file, settings),
     reportViolation: (report) => violations.report(report),
     resolveVerified: (id) => violations.resolveVerified(id),

@@ -1,0 +1,313 @@
+import type { EpochMs } from "../../base/clock.ts";
+import { withDeadline } from "../../base/deadline.ts";
+import { errorText } from "../../base/errors.ts";
+import type { WatchedContainer, WatchedEngine, WatchedEvent } from "../../engine/watched.ts";
+import type { Deps, InstanceId } from "../../protocol.ts";
+import type { NewWatchdogEvent, Tickets, WatchdogLog, WatchdogState } from "../../../tickets/index.ts";
+import { TicketClock } from "../../../tickets/ticket-clock.ts";
+import { decide, type Act, type Decision } from "./decide.ts";
+import type { Judgement, Wanted } from "./judge.ts";
+import { switchMode, whyNoFallback, type LegacyParts } from "./legacy.ts";
+import { forgetShutdown, NEW_MEMORY, rememberEvent, risesNow, watchMemorySchema, type WatchMemory } from "./memory.ts";
+import type { WatchdogSettings } from "./settings.ts";
+
+/** What every watch of a deployment shares. */
+export interface WatchContext {
+  readonly deployment: string;
+  readonly engine: WatchedEngine;
+  readonly log: WatchdogLog;
+  readonly tickets: Pick<Tickets, "create">;
+  readonly settings: WatchdogSettings;
+  readonly legacy: LegacyParts | null;
+  readonly deps: Pick<Deps, "clock" | "random" | "log">;
+  readonly own: OwnActs;
+  readonly onEvent: (component: string, event: NewWatchdogEvent) => void;
+}
+
+/** How long before and after an act its events may be stamped, or come. */
+const AROUND_MS = 1_000;
+
+/** When the watchdog itself stops and starts containers: what the engine tells of that is no operator's doing. */
+export class OwnActs {
+  readonly #spans: { readonly component: string; readonly from: number; to: number }[] = [];
+
+  /** Until the returned function is called, and a moment longer. */
+  begin(component: string, clock: Deps["clock"]): () => void {
+    const span = { component, from: clock.now() as number, to: Infinity };
+    this.#spans.push(span);
+    if (this.#spans.length > 64) this.#spans.shift();
+    return () => void (span.to = clock.now());
+  }
+
+  covers({ component, at }: WatchedEvent): boolean {
+    return this.#spans.some(
+      (span) => span.component === component && at >= span.from - AROUND_MS && at <= span.to + AROUND_MS,
+    );
+  }
+}
+
+/** How much of a log is read for its reason to end. */
+const LOG_TAIL = 60;
+/** Docker stops its containers for up to 15 s each when it ends, and says so as if somebody had asked. */
+const SHUTDOWN_MS = 30_000;
+
+/** One container: what is remembered of it, and what follows from a look. */
+export class TargetWatch {
+  readonly component: string;
+  readonly #context: WatchContext;
+  readonly #time: TicketClock;
+  #memory: WatchMemory = NEW_MEMORY;
+  #judgement: Judgement | null = null;
+  #pending: WatchedEvent[] = [];
+
+  constructor(component: string, context: WatchContext) {
+    this.component = component;
+    this.#context = context;
+    this.#time = new TicketClock(context.deps.clock);
+  }
+
+  get memory(): WatchMemory {
+    return this.#memory;
+  }
+
+  /** Takes over what the last watchdog knew. One that died in the middle of an act leaves it counted. */
+  async load(): Promise<void> {
+    const { log, deployment, deps } = this.#context;
+    const found = watchMemorySchema.nullable().safeParse(await log.memory(deployment, this.component));
+    if (!found.success) deps.log.warn("watchdog.memory-unreadable", { component: this.component });
+    this.#memory = found.data ?? NEW_MEMORY;
+    const { acting } = this.#memory;
+    if (acting === null) return;
+    this.#memory = { ...this.#memory, acting: null };
+    await this.#record([
+      this.#event("attempt-failed", `the watchdog ended in the middle of its ${acting.act}; the attempt counts`),
+    ]);
+  }
+
+  note(event: WatchedEvent): void {
+    this.#pending.push(event);
+  }
+
+  /** The engine went away just now. */
+  engineGone(): void {
+    this.#takeEvents();
+    this.#memory = forgetShutdown(this.#memory, this.#now(), SHUTDOWN_MS);
+  }
+
+  /** Until the next look is due at the latest. */
+  dueInMs(): number {
+    const { settings } = this.#context;
+    const { dueAt, goodSince, badSince } = this.#memory;
+    const now = this.#now();
+    const until = [
+      settings.intervalMs,
+      ...(dueAt !== null && this.#worthAnAttempt() ? [dueAt - now] : []),
+      ...(goodSince !== null && badSince !== null ? [goodSince + settings.stableMs - now] : []),
+    ];
+    return Math.max(0, Math.min(...until));
+  }
+
+  /** Looks once and does what follows. @throws EngineError when the engine does not answer; nothing is concluded then. */
+  async look(signal: AbortSignal): Promise<void> {
+    const { engine, settings, deps } = this.#context;
+    this.#takeEvents();
+    const container = await this.#bounded("looking", signal, (inner) => engine.inspect(this.component, inner));
+    // What came meanwhile belongs to what was just seen.
+    this.#takeEvents();
+    const log = await this.#logOf(container, signal);
+    const wanted = await this.#wanted();
+    const at = this.#now();
+    const decision = decide(this.#memory, { at, container, log, wanted }, settings, deps.random);
+    this.#memory = decision.memory;
+    this.#judgement = decision.judgement;
+    await this.#record(decision.events);
+    if (decision.act.kind !== "none") await this.#do(decision.act, signal);
+    if (decision.givesUp) await this.#giveUp(decision, signal);
+    if (decision.stable) await this.#afterStable(container, signal);
+  }
+
+  async #do(act: Act, signal: AbortSignal): Promise<void> {
+    const { engine, own, deps } = this.#context;
+    const finished = own.begin(this.component, deps.clock);
+    let failed: NewWatchdogEvent[] = [];
+    try {
+      await this.#bounded(act.kind, signal, (inner) => perform(engine, this.component, act, inner));
+      // Docker counts from nothing after a start by hand.
+      this.#memory = { ...this.#memory, restartCount: 0, failedCall: false };
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#memory = { ...this.#memory, failedCall: true };
+      failed = [this.#event("attempt-failed", `${act.kind} failed: ${errorText(error)}`)];
+    } finally {
+      finished();
+    }
+    this.#memory = { ...this.#memory, acting: null, stop: null };
+    await this.#record(failed);
+  }
+
+  async #giveUp({ judgement }: Decision, signal: AbortSignal): Promise<void> {
+    const { tickets, deployment, deps } = this.#context;
+    try {
+      const { ticket, created } = await tickets.create({
+        instance: deployment as InstanceId,
+        invariant: "control-plane",
+        component: this.component as never,
+        severity: "critical",
+        message: `the watchdog gave up on ${this.component}: it ${judgement.text}`,
+        manual: true,
+        context: `\`lab watchdog history ${this.component}\` tells what was tried; after the repair \`lab watchdog reset ${this.component}\``,
+      });
+      await this.#record([
+        this.#event("state", `ticket ${ticket.id} ${created ? "tells people" : "is still open for it"}`),
+      ]);
+    } catch (error) {
+      deps.log.error("watchdog.no-ticket", { component: this.component, why: errorText(error) });
+    }
+    if (this.component === SIDECAR) await this.#fallBack(signal);
+  }
+
+  async #fallBack(signal: AbortSignal): Promise<void> {
+    const { legacy, settings } = this.#context;
+    if (this.#memory.legacySince !== null) return;
+    const at = this.#now();
+    const refused = await whyNoFallback(legacy, { badSince: this.#memory.badSince ?? at, at }, settings);
+    if (refused !== null || legacy === null)
+      return await this.#record([this.#event("legacy-refused", `the agent stays without the engine: ${refused}`)]);
+    await this.#change(legacy, "legacy", `${SIDECAR} was given up`, signal);
+  }
+
+  async #afterStable(container: WatchedContainer | null, signal: AbortSignal): Promise<void> {
+    const { engine, deps, legacy } = this.#context;
+    if (container !== null && container.imageId !== this.#kept) {
+      try {
+        await this.#bounded("keeping its image", signal, (inner) =>
+          engine.keepImage(this.component, container.imageId, inner),
+        );
+        this.#kept = container.imageId;
+      } catch (error) {
+        signal.throwIfAborted();
+        deps.log.warn("watchdog.image-not-kept", { component: this.component, why: errorText(error) });
+      }
+    }
+    if (this.#memory.legacySince !== null && legacy !== null)
+      await this.#change(legacy, "compose", `${SIDECAR} has been stable`, signal);
+  }
+  #kept: string | null = null;
+
+  async #change(legacy: LegacyParts, to: "legacy" | "compose", why: string, signal: AbortSignal): Promise<void> {
+    const finished = this.#context.own.begin("agent", this.#context.deps.clock);
+    try {
+      await this.#bounded(`changing to ${to} mode`, signal, (inner) => switchMode(legacy, to, why, inner));
+      this.#memory = { ...this.#memory, legacySince: to === "legacy" ? this.#now() : null };
+      await this.#record([
+        to === "legacy"
+          ? this.#event("legacy-fallback", `the agent now holds the engine's socket itself: ${why}`)
+          : this.#event("legacy-return", `the agent is without the engine's socket again: ${why}`),
+      ]);
+    } catch (error) {
+      signal.throwIfAborted();
+      await this.#record([this.#event("legacy-refused", `changing to ${to} mode failed: ${errorText(error)}`)]);
+    } finally {
+      finished();
+    }
+  }
+
+  /** Only where something is wrong: a log is read over and over for nothing otherwise. */
+  async #logOf(container: WatchedContainer | null, signal: AbortSignal): Promise<readonly string[]> {
+    if (container === null) return [];
+    const rose = risesNow(container, this.#memory) > 0;
+    const ended = container.status === "exited" || container.status === "restarting";
+    if (!rose && !(ended && container.exitCode !== 0)) return [];
+    const since = rose && !ended ? this.#memory.lookedAt : container.startedAt;
+    return await this.#bounded("reading its log", signal, (inner) =>
+      this.#context.engine.logs(this.component, { tail: LOG_TAIL, since }, inner),
+    );
+  }
+
+  async #wanted(): Promise<Wanted | null> {
+    const { log, deployment, deps } = this.#context;
+    try {
+      const said = await log.intent(deployment, this.component);
+      return said === null ? null : { state: said.wanted, by: said.by, at: said.at };
+    } catch (error) {
+      deps.log.warn("watchdog.no-intent", { why: errorText(error) });
+      return null;
+    }
+  }
+
+  #takeEvents(): void {
+    for (const event of this.#pending)
+      this.#memory = rememberEvent(this.#memory, event, this.#context.own.covers(event));
+    this.#pending = [];
+  }
+
+  #worthAnAttempt(): boolean {
+    const judgement = this.#judgement;
+    if (judgement === null) return true;
+    return (judgement.state === "unhealthy" || judgement.state === "not-found") && judgement.curable;
+  }
+
+  /** A ticket file that cannot be written stops nobody from keeping containers alive; it is said in the log. */
+  async #record(events: readonly NewWatchdogEvent[]): Promise<void> {
+    const { log, deployment, settings, onEvent, deps } = this.#context;
+    for (const event of events) onEvent(this.component, event);
+    const memory = this.#memory;
+    try {
+      await log.record(
+        {
+          deployment,
+          component: this.component,
+          state: this.#state(),
+          reason: this.#judgement?.text ?? "has not been looked at yet",
+          attempts: memory.attempts,
+          maxAttempts: settings.maxAttempts,
+          gaveUp: memory.gaveUp,
+          legacy: memory.legacySince !== null,
+          nextAttemptAt: this.#worthAnAttempt() ? memory.dueAt : null,
+          lookedAt: memory.lookedAt ?? deps.clock.now(),
+          everyMs: settings.intervalMs,
+        },
+        memory,
+        events,
+      );
+    } catch (error) {
+      deps.log.error("watchdog.not-recorded", { component: this.component, why: errorText(error) });
+    }
+  }
+
+  #event(kind: NewWatchdogEvent["kind"], reason: string): NewWatchdogEvent {
+    return { at: this.#now(), kind, state: this.#state(), reason, attempt: this.#memory.attempts };
+  }
+
+  #state(): WatchdogState {
+    return this.#judgement?.state ?? "unhealthy";
+  }
+
+  /** Never back, also over a restart of the watchdog: back-offs end. */
+  #now(): EpochMs {
+    return this.#time.now(this.#memory.lookedAt ?? 0) as EpochMs;
+  }
+
+  #bounded<T>(what: string, signal: AbortSignal, task: (inner: AbortSignal) => Promise<T>): Promise<T> {
+    const { deps, settings } = this.#context;
+    return withDeadline(deps.clock, { ms: settings.actTimeoutMs, what: `${this.component}: ${what}`, signal }, task);
+  }
+}
+
+/** The component whose loss leaves the agent without hands. */
+export const SIDECAR = "compose-agent";
+
+async function perform(engine: WatchedEngine, component: string, act: Act, signal: AbortSignal): Promise<void> {
+  switch (act.kind) {
+    case "none":
+      return;
+    case "restart":
+      return await engine.restart(component, signal);
+    case "unpause":
+      return await engine.unpause(component, signal);
+    case "recreate":
+      return await engine.recreate(component, signal);
+    case "use-image":
+      return await engine.useImage(component, act.imageId, signal);
+  }
+}

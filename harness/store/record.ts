@@ -215,6 +215,8 @@ export const recordSchema = z.object({
   /** From the checker over the history; null until it ran. */
   integrity: z.object({ verdict, acknowledged: z.number(), lost: z.number().nullable() }).nullable(),
   blinding: z.object({ level: z.enum(["full", "partial", "none"]), why: z.string() }),
+  /** How long the operator waited for people's answers (mode `propose`): not its time, and not in its limit. */
+  waitedForPeopleMs: z.number().default(0),
   notes: z.array(z.string()),
   grade: grade.nullable(),
 });

@@ -82,6 +82,7 @@ export function newRecord(plan: TrialPlan, clock: Clock): TrialRecord {
     clients: null,
     integrity: null,
     blinding: { level: "none", why: "not started" },
+    waitedForPeopleMs: 0,
     notes: [],
     grade: null,
   };

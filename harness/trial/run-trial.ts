@@ -20,7 +20,7 @@ import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
 import { openTicketFolder } from "./ticket-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
-import { withinMs } from "./within.ts";
+import { withinMs, withinWorkingMs } from "./within.ts";
 
 /** The steady state must hold this long before anything is broken. */
 const STEADY_FOR_MS = 2_000;
@@ -183,7 +183,9 @@ async function act(cast: Cast, signal: AbortSignal): Promise<void> {
     run.emit({ type: "phase", phase: "operator", text: "an operator works the ticket" });
   await made;
   if (ticketed && operator !== null) {
-    await withinMs(operator.ended, scenario.limits.operatorMs, deps, signal);
+    const waitedMs = () => cast.tickets.approvals.waitedMs(cast.instance.id);
+    await withinWorkingMs(operator.ended, scenario.limits.operatorMs, waitedMs, deps, signal);
+    run.record.waitedForPeopleMs = await waitedMs();
     await operator.stop(OPERATOR_STOP_GRACE_MS);
     await operatorEnded(run, follower, operator);
   }

@@ -49,7 +49,7 @@ function ticketLines({ tickets, marks }: TrialRecord): string[] {
   return [`ticket #${first.id} at ${seconds(marks.ticketMs ?? first.openedMs)}${more}: ${first.message}`];
 }
 
-function operatorLines({ operator, session, grade, actions }: TrialRecord): string[] {
+function operatorLines({ operator, session, grade, actions, waitedForPeopleMs }: TrialRecord): string[] {
   if (session === null) return [];
   const who = operator.scripted
     ? "operator (scripted: shows the lab, says nothing about AI)"
@@ -68,6 +68,9 @@ function operatorLines({ operator, session, grade, actions }: TrialRecord): stri
       : writes.map(({ atMs, tool, target, ok }) =>
           `acted at ${seconds(atMs)}: ${verb(tool)} ${target ?? ""}${ok ? "" : " (refused)"}`.trimEnd(),
         )),
+    ...(waitedForPeopleMs === 0
+      ? []
+      : [`people were waited for: ${seconds(waitedForPeopleMs)}, not the operator's time`]),
     ...cost,
   ];
 }

@@ -91,6 +91,7 @@ export function completedRecord(override: Partial<TrialRecord> = {}): TrialRecor
     clients: { operations: 1_204, ok: 1_150, failed: 13, unknown: 41, firstBreachMs: 100, belowTargetMs: 9_800 },
     integrity: { verdict: { verdict: "pass", checked: 602 }, acknowledged: 602, lost: 0 },
     blinding: { level: "partial", why: "no container" },
+    waitedForPeopleMs: 0,
     notes: [],
     grade: null,
     ...override,

@@ -10,6 +10,7 @@ export {
   type Proposal,
   type UseOutcome,
 } from "./approvals.ts";
+export type { Admission, Door, IncidentAccess, IssuedToken } from "./incident-access.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { openTickets, type TicketOptions } from "./open-tickets.ts";
 export { TICKET_STATUSES, TRANSITIONS, type TicketStatus, type Transition } from "./transitions.ts";

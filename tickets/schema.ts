@@ -139,6 +139,24 @@ CREATE TABLE IF NOT EXISTS approvals (
   used_ms INTEGER,
   executed_ms INTEGER
 );
+CREATE TABLE IF NOT EXISTS incident_doors (
+  batch_key TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  socket TEXT NOT NULL,
+  opened_ms INTEGER NOT NULL,
+  PRIMARY KEY (batch_key, holder, attempt)
+);
+CREATE TABLE IF NOT EXISTS incident_tokens (
+  digest TEXT PRIMARY KEY,
+  batch_key TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  scopes TEXT NOT NULL,
+  issued_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL
+);
 CREATE INDEX IF NOT EXISTS ix_approvals_instance ON approvals (instance, requested_ms);
 CREATE UNIQUE INDEX IF NOT EXISTS uq_tickets_unresolved ON tickets (violation_key)
   WHERE status <> 'resolved' AND duplicate_of IS NULL;

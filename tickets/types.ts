@@ -11,6 +11,7 @@ import type {
   Usage,
 } from "../harness/protocol.ts";
 import type { Approvals } from "./approvals.ts";
+import type { IncidentAccess } from "./incident-access.ts";
 import type { TicketStatus } from "./transitions.ts";
 import type { WatchdogLog } from "./watchdog-events.ts";
 
@@ -197,6 +198,8 @@ export interface Tickets extends AsyncDisposable {
   readonly watchdog: WatchdogLog;
   /** Writes that wait for a person (safety mode `propose`). */
   readonly approvals: Approvals;
+  /** Who may come in to an incident from outside (operator `external`). */
+  readonly access: IncidentAccess;
 
   // ---- monitor
 

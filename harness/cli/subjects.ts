@@ -6,7 +6,7 @@ import type { LockHolder } from "../engine/locks.ts";
 import { sweepInstances, type InstanceKeeper, type SweptInstance } from "../engine/sweep.ts";
 import { isoTime } from "../base/clock.ts";
 import type { EngineKind, InstanceId, OwnerEngine } from "../protocol.ts";
-import { settleTicketFolder } from "../trial/ticket-folder.ts";
+import { settleOutsideFolders } from "../trial/outside-folder.ts";
 import type { CliIo } from "./io.ts";
 
 /** Where stored runs without an operator lie: part of the package. */
@@ -63,7 +63,7 @@ function settling(keeper: InstanceKeeper): InstanceKeeper {
     isUp: (found, signal) => keeper.isUp(found, signal),
     async tearDown(found, signal, clock) {
       await keeper.tearDown(found, signal, clock);
-      await settleTicketFolder(found.paths.dir);
+      await settleOutsideFolders(found.paths.dir);
     },
   };
 }

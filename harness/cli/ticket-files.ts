@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { instanceIds, instancePaths, stateRoot } from "../engine/instances.ts";
-import { ticketFolderOf } from "../trial/ticket-folder.ts";
+import { outsideFolderOf } from "../trial/outside-folder.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath } from "./open-ticket-file.ts";
 
@@ -15,7 +15,9 @@ export async function liveTicketFiles(
   const own = ticketPath(io, db);
   if (db !== undefined) return [own];
   const root = stateRoot(io.env);
-  const folders = await Promise.all(instanceIds(root).map((id) => ticketFolderOf(instancePaths(root, id).dir)));
+  const folders = await Promise.all(
+    instanceIds(root).map((id) => outsideFolderOf("tickets", instancePaths(root, id).dir)),
+  );
   const trials = folders.flatMap((folder) => (folder === null ? [] : [join(folder, "tickets.db")]));
   return [own, ...trials].filter((path) => existsSync(path));
 }

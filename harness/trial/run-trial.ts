@@ -18,7 +18,7 @@ import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
-import { openTicketFolder } from "./ticket-folder.ts";
+import { openOutsideFolder } from "./outside-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
 import { withinMs, withinWorkingMs } from "./within.ts";
 
@@ -296,7 +296,7 @@ function setRecoveryMarks(run: Recorder): void {
 }
 
 const ticketFolder = ({ instance, journalPath }: TrialPlan, run: Recorder, { log }: Deps) =>
-  openTicketFolder(run.folder.file("tickets"), { instance, stateDir: dirname(journalPath) }, log);
+  openOutsideFolder("tickets", run.folder.file("tickets"), { instance, stateDir: dirname(journalPath) }, log);
 
 function describeSubject(record: TrialRecord, instance: SubjectInstance): void {
   const { subject: name, title, standIn, build, owned, id } = instance;

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { silentLog } from "../../harness/base/log.ts";
 import type { InstanceId } from "../../harness/protocol.ts";
-import { openTicketFolder, settleTicketFolder } from "../../harness/trial/ticket-folder.ts";
+import { openOutsideFolder, settleOutsideFolders } from "../../harness/trial/outside-folder.ts";
 
 const id = "0a1b2c3d" as InstanceId;
 let root: string;
@@ -19,7 +19,7 @@ afterEach(() => {
 
 test("a trial's tickets lie where their path names no scenario, and in the run's folder when it is over", async () => {
   const place = join(root, "runs", "tikv--store-kill", "tickets");
-  const folder = await openTicketFolder(place, { instance: id, stateDir: root }, silentLog);
+  const folder = await openOutsideFolder("tickets", place, { instance: id, stateDir: root }, silentLog);
   expect(folder.path).toBe(join(root, "state", `tickets-${id}`));
   expect(lstatSync(folder.path).mode & 0o777).toBe(0o700);
   writeFileSync(join(folder.path, "tickets.db"), "rows");
@@ -34,10 +34,10 @@ test("a trial's tickets lie where their path names no scenario, and in the run's
 
 test("what a killed trial left behind is moved to its run's folder by whoever cleans up; once is enough", async () => {
   const place = join(root, "runs", "tikv--store-kill", "tickets");
-  const folder = await openTicketFolder(place, { instance: id, stateDir: root }, silentLog);
+  const folder = await openOutsideFolder("tickets", place, { instance: id, stateDir: root }, silentLog);
   writeFileSync(join(folder.path, "tickets.db"), "rows");
-  await settleTicketFolder(root);
-  await settleTicketFolder(root);
+  await settleOutsideFolders(root);
+  await settleOutsideFolders(root);
   expect(lstatSync(place).isDirectory()).toBe(true);
   expect(readFileSync(join(place, "tickets.db"), "utf8")).toBe("rows");
   expect(readdirSync(join(root, "state"))).toEqual([]);
@@ -45,9 +45,9 @@ test("what a killed trial left behind is moved to its run's folder by whoever cl
 
 test("a run's folder that is gone is not made again", async () => {
   const place = join(root, "runs", "tikv--store-kill", "tickets");
-  await openTicketFolder(place, { instance: id, stateDir: root }, silentLog);
+  await openOutsideFolder("tickets", place, { instance: id, stateDir: root }, silentLog);
   rmSync(join(root, "runs"), { recursive: true });
-  await settleTicketFolder(root);
+  await settleOutsideFolders(root);
   expect(readdirSync(root).toSorted()).toEqual(["state", "ticket-folder.json"]);
   expect(readdirSync(join(root, "state"))).toEqual([]);
 });
@@ -56,7 +56,7 @@ test("one that cannot be made is said in a sentence", async () => {
   mkdirSync(join(root, "state"));
   writeFileSync(join(root, "state", `tickets-${id}`), "");
   await expect(
-    openTicketFolder(join(root, "tickets"), { instance: id, stateDir: root }, silentLog),
+    openOutsideFolder("tickets", join(root, "tickets"), { instance: id, stateDir: root }, silentLog),
   ).rejects.toMatchObject({
     code: "store-failed",
     message: expect.stringMatching(/^cannot make the trial's ticket folder .*tickets-0a1b2c3d/),

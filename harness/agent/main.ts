@@ -10,9 +10,11 @@ import { defaultEndpoints } from "../../subjects/tikv/kit/default-endpoints.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { runAgent } from "./agent.ts";
+import { showAlive } from "./alive.ts";
 import { agentConfig, type AgentConfig } from "./config.ts";
 import { openEngine } from "./open-engine.ts";
 import { operatorFor } from "./operators/index.ts";
+import { shellOf } from "./shell/channel.ts";
 import { maskerOf } from "./transcript.ts";
 
 /** 0 = ended as asked, whatever the operator's ending; 2 = wrong settings; 3 = the lab failed in mid-work. */
@@ -26,6 +28,9 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
     fetch: globalThis.fetch,
     random: seededRandom(randomIds.hex(8)),
   };
+  // Both set by `docker/agent/start` and the compose file beside it.
+  const { SHELL_CHANNEL: shellChannel = "", ALIVE_FILE: aliveFile = "" } = process.env;
+  if (aliveFile !== "") void showAlive(aliveFile, deps, signal);
   await using engine = await openEngine(config.engine, config.network, deps, signal);
   const present = (await engine.list(signal)).map(({ component }) => component);
   const endpoints = config.endpoints ?? defaultEndpoints(present, config.prometheusUrl);
@@ -55,6 +60,7 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
       engine,
       kit,
       prometheus: config.prometheusUrl === null ? null : prometheusClient({ url: config.prometheusUrl }, deps),
+      shell: shellChannel === "" ? null : shellOf(shellChannel),
       components: [...new Set([...Object.keys(endpoints.byComponent), ...present])],
       mask: maskerOf([config.apiKey ?? undefined]),
       holder: `${config.host}-${process.pid}-${randomIds.hex(4)}`,

@@ -15,6 +15,7 @@ import { createCaller } from "./caller.ts";
 import { noUsage } from "./limits.ts";
 import type { PeopleAsked } from "./propose.ts";
 import { buildTools, type Findings, type PrometheusApi } from "./tools/index.ts";
+import type { ShellRunner } from "./tools/shell.ts";
 import { Transcript, type Masker, type TranscriptSink } from "./transcript.ts";
 import { WorkingTime } from "./working-time.ts";
 
@@ -27,6 +28,7 @@ export interface WorkOptions {
   readonly kit: OperatorKit;
   readonly prometheus: PrometheusApi | null;
   readonly components: readonly string[];
+  readonly shell?: ShellRunner | null;
   readonly mode: SafetyMode;
   readonly limits: OperatorLimits;
   readonly sink: TranscriptSink;

@@ -27,7 +27,7 @@ interface StartFlags {
   readonly once?: true;
 }
 
-const COMPOSE_FILE = resolve(import.meta.dirname, "../../docker/agent/docker-compose.yml");
+const COMPOSE_FILE = resolve(import.meta.dirname, "../../docker/agent/docker-compose.legacy.yml");
 const PROJECT = "operator-agent";
 const NETWORK = "tikv_default";
 const SOCKET = "/var/run/docker.sock";

@@ -51,6 +51,6 @@ export const ownImages = {
     tag: "net-tools:1",
     dockerfile: path.join(root, "docker/net-tools/Dockerfile"),
     context: path.join(root, "docker/net-tools"),
-    sources: [],
+    sources: ["guard-network"],
   },
 } satisfies Readonly<Record<string, ImageBuild>>;

@@ -85,7 +85,7 @@ describe("the TiKV subject's compose file", () => {
 });
 
 test("the agent's compose file: somebody else's network, the person's own uid, an init, a health check", () => {
-  const { services, networks } = compose("docker/agent/docker-compose.yml");
+  const { services, networks } = compose("docker/agent/docker-compose.legacy.yml");
   expect(networks).toMatchObject({ default: { external: true, name: "${TIKV_NETWORK:-tikv_default}" } });
   expect(services["agent"]).toMatchObject({ init: true, user: "${HOST_UID:-1000}:${HOST_GID:-1000}", healthcheck: {} });
 });

@@ -20,6 +20,7 @@ import {
   prometheusTargets,
   type PrometheusApi,
 } from "./prometheus.ts";
+import { shell, type ShellRunner } from "./shell.ts";
 import { wait } from "./wait.ts";
 
 export type { Findings } from "./findings.ts";
@@ -34,6 +35,8 @@ export interface ToolSources {
   /** Roles that a diagnosis may name, e.g. `tikv1`. */
   readonly components: readonly string[];
   readonly findings: Findings;
+  /** Where a shell can be kept apart from everything else, i.e. in the container of compose mode; else it is not offered. */
+  readonly shell?: ShellRunner | null;
 }
 
 /**
@@ -61,6 +64,7 @@ export function buildTools(sources: ToolSources, mode: SafetyMode): readonly Too
     containerLogs(engine, clock),
     containerStats(engine),
     containerExec(engine),
+    ...(sources.shell == null ? [] : [shell(sources.shell)]),
     wait(clock),
     hypothesis(words),
     submitDiagnosis(words, findings),

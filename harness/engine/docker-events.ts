@@ -47,26 +47,31 @@ export async function* dockerEvents(
     filters: { type: ["container", "network"] },
     abortSignal: signal,
   })) as Readable;
-  const onAbort = (): void => void stream.destroy();
   const lastNetworkAction = new Map<string, string>();
+  for await (const line of eventLines(stream, signal)) {
+    const parsed = eventSchema.safeParse(JSON.parse(line));
+    if (!parsed.success) continue;
+    const event = parsed.data;
+    const action = actionOf(event);
+    if (action === null || isRepeated(event, lastNetworkAction)) continue;
+    const component = await owner(event, options);
+    if (component === null) continue;
+    const exitCode = event.Actor.Attributes["exitCode"];
+    yield {
+      at: Math.round(event.timeNano / 1e6) as EpochMs,
+      component,
+      action,
+      exitCode: action === "die" && exitCode !== undefined ? Number(exitCode) : null,
+    };
+  }
+}
+
+/** The lines of the engine's stream; closes it at the end, and ends when the signal aborts. */
+export async function* eventLines(stream: Readable, signal: AbortSignal): AsyncGenerator<string> {
+  const onAbort = (): void => void stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    for await (const line of lines(stream)) {
-      const parsed = eventSchema.safeParse(JSON.parse(line));
-      if (!parsed.success) continue;
-      const event = parsed.data;
-      const action = actionOf(event);
-      if (action === null || isRepeated(event, lastNetworkAction)) continue;
-      const component = await owner(event, options);
-      if (component === null) continue;
-      const exitCode = event.Actor.Attributes["exitCode"];
-      yield {
-        at: Math.round(event.timeNano / 1e6) as EpochMs,
-        component,
-        action,
-        exitCode: action === "die" && exitCode !== undefined ? Number(exitCode) : null,
-      };
-    }
+    yield* lines(stream);
   } finally {
     signal.removeEventListener("abort", onAbort);
     stream.destroy();

@@ -39,7 +39,12 @@ export async function recreateContainer(
   docker: Docker,
   component: Component,
   id: string,
-  options: { readonly image: string | undefined; readonly network: string },
+  options: {
+    readonly image: string | undefined;
+    readonly network: string;
+    /** True = it is one of our own programs, for which the caller answers. */
+    readonly ours?: boolean;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const abort = { abortSignal: signal };
@@ -50,7 +55,7 @@ export async function recreateContainer(
   const body = await newSettings(docker, raw, found.Image, options);
   // Before anything is touched: a missing image must leave all as it was.
   const { Config: image } = await docker.getImage(String(body["Image"])).inspect();
-  if (options.image !== undefined && isProgramOfOurs(image?.Labels ?? {}))
+  if (options.image !== undefined && options.ours !== true && isProgramOfOurs(image?.Labels ?? {}))
     throw new EngineError(
       "image-missing",
       `recreating ${component}: No such image: ${options.image}: pull or build it first`,
@@ -85,10 +90,14 @@ function isProgramOfOurs(labels: Readonly<Record<string, string>>): boolean {
 }
 
 function firstNetwork(found: z.output<typeof inspectionSchema>, component: Component, network: string) {
+  if (isBorrowed(network)) return {};
   const endpoint = found.NetworkSettings.Networks[network];
   const aliases = endpoint === undefined ? [component] : aliasesOf(endpoint, found.Id, component);
   return { NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: aliases } } } };
 }
+
+/** It lives in another container's network namespace, and has neither names nor a host name of its own there. */
+const isBorrowed = (network: string): boolean => network.startsWith("container:");
 
 async function newSettings(
   docker: Docker,
@@ -111,7 +120,7 @@ async function newSettings(
     Env: own.env,
     Labels: own.labels,
     // Docker makes up a host name from the container's id; one that somebody chose is kept.
-    ...(/^[0-9a-f]{12}$/.test(config.hostname) ? {} : { Hostname: config.hostname }),
+    ...(isBorrowed(network) || /^[0-9a-f]{12}$/.test(config.hostname) ? {} : { Hostname: config.hostname }),
     ...(image === undefined ? {} : { Image: image }),
     HostConfig: { ...host, NetworkMode: network, Binds: [...(host.Binds ?? []), ...anonymous] },
   };

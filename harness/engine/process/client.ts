@@ -5,6 +5,7 @@ import type {
   ContainerStats,
   Engine,
   EngineEvent,
+  EpochMs,
   ExecResult,
   LogLine,
   OwnerEngine,
@@ -25,6 +26,8 @@ export interface ProcessOwnerEngine extends Omit<OwnerEngine, keyof Partitionabl
   /** Kills it. Idempotent. */
   removeSupport(component: Component, signal: AbortSignal): Promise<void>;
   listSupport(signal: AbortSignal): Promise<readonly ContainerState[]>;
+  /** Events of all processes, ours too, beginning with those since then that are still known. Otherwise as `events`. */
+  allEvents(since: EpochMs | null, signal: AbortSignal): AsyncIterable<EngineEvent>;
   /** From now on the instance outlives its owners. */
   detach(signal: AbortSignal): Promise<void>;
   /** Ends every process and the supervisor; resolves when they are gone. Idempotent. */
@@ -127,8 +130,12 @@ class EngineClient implements Engine {
 
   /** Opened at the call, not at the first `next()`: what later calls on this engine cause is in it. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent> {
+    return this.follow("events", signal);
+  }
+
+  protected follow(path: string, signal: AbortSignal): AsyncIterable<EngineEvent> {
     const until = AbortSignal.any([signal, this.#closed.signal]);
-    const opening = openStream(this.socketPath, "events", until);
+    const opening = openStream(this.socketPath, path, until);
     const settled = opening.then(
       () => undefined,
       () => undefined,
@@ -173,6 +180,9 @@ class OwnerClient extends EngineClient implements ProcessOwnerEngine {
   }
   listSupport(signal: AbortSignal): Promise<readonly ContainerState[]> {
     return this.ask("supports", {}, signal);
+  }
+  allEvents(since: EpochMs | null, signal: AbortSignal): AsyncIterable<EngineEvent> {
+    return this.follow(`all-events?since=${since ?? Number.MAX_SAFE_INTEGER}`, signal);
   }
   async detach(signal: AbortSignal): Promise<void> {
     await this.ask("detach", {}, signal);

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { EngineError, HarnessError, errorText } from "../../base/errors.ts";
 import type { EpochMs } from "../../base/clock.ts";
+import type { EngineEvent } from "../../protocol.ts";
 import { identify } from "./identity.ts";
 import { nodeSpecSchema } from "./spec.ts";
 import type { Supervisor, View } from "./supervisor.ts";
@@ -123,6 +124,8 @@ export async function serve(
   const server = createServer((request, response) => {
     const name = (request.url ?? "").slice(1);
     if (request.method === "GET" && name === "events") return streamEvents(supervisor, response);
+    if (request.method === "GET" && name.startsWith("all-events?since=") && ownership !== null)
+      return streamEvents(supervisor, response, Number(name.split("=")[1]));
     if (request.method === "GET" && name === "hold" && ownership !== null) return holdOn(ownership, response);
     const closed = new AbortController();
     response.on("close", () => closed.abort(new EngineError("timeout", "the caller has gone")));
@@ -160,11 +163,16 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
-/** One JSON line per event; the first, empty line says that listening has begun. */
-function streamEvents(supervisor: Supervisor, response: ServerResponse): void {
+/**
+ * One JSON line per event; the first, empty line says that listening has begun. With `since` those of our own processes
+ * too, beginning with what is still known from then on.
+ */
+function streamEvents(supervisor: Supervisor, response: ServerResponse, since?: number): void {
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.write("\n");
-  const stop = supervisor.listen((event) => void response.write(`${JSON.stringify(event)}\n`));
+  const write = (event: EngineEvent) => void response.write(`${JSON.stringify(event)}\n`);
+  if (since !== undefined) for (const event of supervisor.recent(since)) write(event);
+  const stop = supervisor.listen(write, { support: since !== undefined });
   response.on("close", stop);
 }
 

@@ -34,6 +34,9 @@ export interface SupervisorDeps {
   readonly reaper: Reaper;
 }
 
+/** As many as Docker keeps (moby `daemon/events`). */
+const KEPT_EVENTS = 256;
+
 /** The only parent of an instance's processes. Everything that `Engine` asks of a container, on child processes. */
 export class Supervisor {
   readonly network: string;
@@ -42,7 +45,9 @@ export class Supervisor {
   readonly #processes = new Map<string, ManagedProcess>();
   readonly #pids = new Map<string, ProcessIdentity>();
   readonly #links: Links;
-  readonly #listeners = new Set<(event: EngineEvent) => void>();
+  readonly #listeners = new Map<(event: EngineEvent) => void, { readonly support: boolean }>();
+  /** Of all processes, ours too: for a watchdog that was away for a while. */
+  #recent: readonly EngineEvent[] = [];
   #closing = false;
 
   constructor(config: SupervisorConfig, deps: SupervisorDeps) {
@@ -193,10 +198,15 @@ export class Supervisor {
     this.#links.mend(name);
   }
 
-  /** Events of the subject's components, support processes left out. @returns how to stop listening. */
-  listen(listener: (event: EngineEvent) => void): () => void {
-    this.#listeners.add(listener);
+  /** Events of the subject's components; with `support` those of our own processes too. @returns how to stop listening. */
+  listen(listener: (event: EngineEvent) => void, { support = false } = {}): () => void {
+    this.#listeners.set(listener, { support });
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** What is still known of all processes since then, oldest first. */
+  recent(since: number): readonly EngineEvent[] {
+    return this.#recent.filter(({ at }) => at >= since);
   }
 
   /** Ends every process. Idempotent. */
@@ -227,7 +237,8 @@ export class Supervisor {
     if (this.#closing) return;
     const event: EngineEvent = { at: this.#deps.clock.now(), component: spec.component as Component, action, exitCode };
     this.#deps.log.info("engine-event", { ...event, at: undefined });
-    if (!spec.support) for (const listener of this.#listeners) listener(event);
+    this.#recent = [...this.#recent.slice(1 - KEPT_EVENTS), event];
+    for (const [listener, { support }] of this.#listeners) if (support || !spec.support) listener(event);
   }
 
   #pidChanged(name: string, pid: number | null, reaper: Reaper): void {

@@ -1,13 +1,6 @@
 import { z } from "zod";
-import type { Approvals, UseOutcome } from "../../tickets/index.ts";
-import {
-  callDigest,
-  canonicalJson,
-  commandSpec,
-  type ApprovalProof,
-  type CommandName,
-  type Fence,
-} from "./contract.ts";
+import { digestOf, type Approvals, type UseOutcome } from "../../tickets/index.ts";
+import { commandSpec, type ApprovalProof, type CommandName, type Fence } from "./contract.ts";
 
 /** The command that carries a tool call out, by the tool's name; tools that are not here need none. */
 const COMMAND_OF_TOOL: Readonly<Record<string, CommandName>> = {
@@ -55,9 +48,9 @@ export async function spendApproval(
   asked: { readonly proof: ApprovalProof; readonly fence: Fence; readonly name: string; readonly params: object },
 ): Promise<UseOutcome> {
   const { proof, fence, name, params } = asked;
-  if (proof.digest !== callDigest(name, params)) return { ok: false, why: "the approval is for another command" };
   const { incident: batchKey, holder, attempt } = fence;
-  return await approvals.execute(proof.id, { batchKey, holder, attempt }, ({ tool, input }) => {
+  return await approvals.execute(proof.id, { batchKey, holder, attempt }, ({ tool, input, callDigest }) => {
+    if (proof.digest !== undefined && proof.digest !== callDigest) return false;
     const expected = commandOfCall(tool, input);
     return expected?.name === name && sameParams(expected.name, expected.params, params);
   });
@@ -73,5 +66,5 @@ function sameParams(name: CommandName, shown: object, asked: object): boolean {
 /** How much output comes back is not what a person decides about. */
 function comparable(params: unknown): string {
   const { max_bytes: _, ...rest } = params as Readonly<Record<string, unknown>>;
-  return canonicalJson(rest);
+  return digestOf(rest);
 }

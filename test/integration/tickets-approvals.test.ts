@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
-import { callDigest as commandDigest } from "../../harness/control/contract.ts";
 import { spendApproval } from "../../harness/control/approved-command.ts";
 import type { Incident } from "../../harness/protocol.ts";
 import { callDigest, openTickets, type Proposal, type Tickets } from "../../tickets/index.ts";
@@ -127,7 +126,7 @@ test("a server spends an approval once, for the command that the person saw and 
   const { id } = await approvals.request(proposal(incident));
   const { batchKey, holder, attempt } = incident;
   const spend = (name: string, params: object, fence = { incident: batchKey, holder, attempt }) =>
-    spendApproval(approvals, { proof: { id, digest: commandDigest(name, params) }, fence, name, params });
+    spendApproval(approvals, { proof: { id, digest }, fence, name, params });
   const tikv1 = { component: "tikv1" };
   await approvals.decide(id, yes);
   expect(await spend("restart", tikv1)).toEqual({ ok: false, why: "cli:anna approved it" });
@@ -139,7 +138,7 @@ test("a server spends an approval once, for the command that the person saw and 
   ] as const)
     expect(await spend(name, params)).toEqual({ ok: false, why: "another call was approved" });
   expect(await spend("restart", tikv1, { incident: batchKey, holder, attempt: 9 })).toMatchObject({ ok: false });
-  const wrongDigest = { id, digest: commandDigest("kill", tikv1) };
+  const wrongDigest = { id, digest: callDigest("container_kill", restart) };
   const asked = { proof: wrongDigest, fence: { incident: batchKey, holder, attempt }, name: "restart", params: tikv1 };
   expect(await spendApproval(approvals, asked)).toMatchObject({ ok: false });
   expect(await spend("restart", tikv1)).toEqual({ ok: true });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CONTROL_VARIABLES } from "../../harness/control/settings.ts";
 import { filesOf, textOf } from "../support/repository.ts";
 
 /** Not settings of ours: the system's, Docker's, Node's. */
@@ -6,6 +7,7 @@ const OTHERS = [
   "HOME",
   "PATH",
   "XDG_STATE_HOME",
+  "XDG_CONFIG_HOME",
   "DOCKER_HOST",
   "DOCKER_CONFIG",
   "DOCKER_CONTEXT",
@@ -21,6 +23,7 @@ function namesIn(files: readonly string[], pattern: RegExp): string[] {
 
 test(".env.example has every variable that is read, and no other", () => {
   const read = new Set([
+    ...CONTROL_VARIABLES,
     ...namesIn(filesOf("harness/**/*.ts"), /\benv\[?\.?"?([A-Z][A-Z0-9_]+)"?\]/g),
     ...namesIn(["harness/engine/instances.ts"], /\bset\("([A-Z_]+)"\)/g),
     ...namesIn(["harness/agent/config.ts"], /^ {2}"?[a-z-]+"?: "([A-Z_]+)",$/gm),

@@ -16,7 +16,7 @@ import { SCRIPTED_NOTICE, story } from "../view/story.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { BASELINE_DIR, newInstance, sweep } from "./subjects.ts";
-import { packageVersion } from "./package-version.ts";
+import { packageVersion } from "../base/package-version.ts";
 import type { TrialRequest } from "./trial-request.ts";
 import type { OperatorName } from "./trial-options.ts";
 import { trialParts } from "./trial-parts.ts";

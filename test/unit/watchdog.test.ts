@@ -277,7 +277,7 @@ describe("states", () => {
     },
     {
       name: "a process of it killed for want of memory, and no health check to say that all is well",
-      bad: (engine) => engine.set({ oomKilled: true }),
+      bad: (engine) => engine.tell("oom"),
       state: "unhealthy",
       reason: "runs, but a process of it was killed for want of memory",
       act: "restart",
@@ -307,6 +307,23 @@ describe("states", () => {
     expect(await watched.state()).toMatchObject({ state, reason });
     await watched.seconds(10);
     expect(watched.acts).toEqual([act]);
+  });
+
+  test("the mark of an old death for want of memory, which Docker keeps, says nothing of the run that follows", async () => {
+    const watched = bench();
+    watched.engine.tell("oom");
+    watched.engine.set({ status: "exited", exitCode: 137, oomKilled: true });
+    watched.engine.onAct = () => {
+      watched.engine.run();
+      watched.engine.set({ oomKilled: true });
+    };
+    watched.start();
+    await watched.seconds(300);
+    expect(watched.acts).toEqual(["restart"]);
+    expect(await watched.state()).toMatchObject({ state: "healthy", attempts: 0 });
+    watched.engine.exit(3);
+    await watched.seconds(35);
+    expect(await watched.state()).toMatchObject({ reason: "ended by itself, exit code 3" });
   });
 
   test("removed: made anew from what describes it; one that never was is left alone until somebody wants it", async () => {

@@ -96,7 +96,7 @@ function running(look: Look, container: WatchedContainer, memory: WatchMemory, s
   if (container.health === "unhealthy")
     return unhealthy("health-check", `fails its health check${said(container.healthOutput)}`);
   // A child of it was killed; where a health check says that all is well, that is worth more than a guess.
-  if (container.oomKilled && container.health === "none")
+  if (container.health === "none" && memory.oomAt !== null && memory.oomAt >= (container.startedAt ?? 0))
     return unhealthy("oom-killed", "runs, but a process of it was killed for want of memory");
   if (container.health === "starting")
     return memory.badSince === null
@@ -108,7 +108,8 @@ function running(look: Look, container: WatchedContainer, memory: WatchMemory, s
 /** One restart by its policy may have been all it needed: it is said, and worth an attempt only when it goes on. */
 function looping(container: WatchedContainer, memory: WatchMemory, how: string): Judgement {
   const rises = memory.rises + risesNow(container, memory);
-  const oom = container.oomKilled || memory.oomSinceLook ? ", killed for want of memory" : "";
+  // Of the run that was seen last, or of a later one.
+  const oom = memory.oomAt !== null && memory.oomAt >= (memory.startedAt ?? 0) ? ", killed for want of memory" : "";
   const text = `${how} (${times(rises)} since trouble began${oom}${codeOf(container)})`;
   const reason = oom === "" ? "restart-loop" : "oom-killed";
   return { state: "unhealthy", reason, text, curable: rises >= LOOP_RISES };
@@ -117,7 +118,8 @@ function looping(container: WatchedContainer, memory: WatchMemory, how: string):
 function ended(container: WatchedContainer, memory: WatchMemory): Judgement {
   const by = stopOf(container, memory);
   if (by !== null) return stopped(by);
-  if (container.oomKilled)
+  // Docker 20.10 keeps the mark over a start by hand; only with the kernel's code is it this run's.
+  if (container.oomKilled && container.exitCode === 137)
     return unhealthy("oom-killed", `was killed for want of memory and is down${codeOf(container)}`);
   if (container.startError !== null) return unhealthy("not-started", `could not be started: ${container.startError}`);
   return unhealthy("exited", `ended by itself${codeOf(container)}`);

@@ -23,7 +23,8 @@ export const watchMemorySchema = z.strictObject({
   /** Restarts by the engine's policy that were seen in this episode, and when the last one was. */
   rises: z.number().int(),
   riseAt: instant.nullable(),
-  oomSinceLook: z.boolean(),
+  /** When the kernel last killed a process of it for want of memory. */
+  oomAt: instant.nullable(),
   /** Last time that it was seen running; null = never. */
   seenRunning: instant.nullable(),
   /** A stop or kill by somebody else, as long as nobody has started it again. */
@@ -61,7 +62,7 @@ export const NEW_MEMORY: WatchMemory = {
   restartCount: 0,
   rises: 0,
   riseAt: null,
-  oomSinceLook: false,
+  oomAt: null,
   seenRunning: null,
   stop: null,
   goodImage: null,
@@ -84,7 +85,7 @@ export function rememberEvent(memory: WatchMemory, event: WatchedEvent, ours: bo
     case "start":
       return { ...known, stop: null };
     case "oom":
-      return { ...known, oomSinceLook: true };
+      return { ...known, oomAt: event.at };
     case "stop":
       return ours ? known : { ...known, stop: { kind: "stop", at: event.at } };
     case "kill": {
@@ -114,7 +115,7 @@ export function risesNow(container: WatchedContainer, memory: WatchMemory): numb
 
 /** What a look adds, whatever it means. Pure. */
 export function rememberLook(memory: WatchMemory, container: WatchedContainer | null, at: EpochMs): WatchMemory {
-  if (container === null) return { ...memory, lookedAt: at, oomSinceLook: false };
+  if (container === null) return { ...memory, lookedAt: at };
   const rose = risesNow(container, memory);
   return {
     ...memory,
@@ -124,7 +125,6 @@ export function rememberLook(memory: WatchMemory, container: WatchedContainer | 
     restartCount: container.restartCount,
     rises: memory.rises + rose,
     riseAt: rose > 0 ? at : memory.riseAt,
-    oomSinceLook: false,
     seenRunning: container.status === "running" ? at : memory.seenRunning,
     // A stop concerns one run; one that began later was started by somebody.
     stop: memory.stop !== null && (container.startedAt ?? 0) > memory.stop.at ? null : memory.stop,

@@ -3,6 +3,8 @@ import type { ImageBuild } from "./images.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const PACKAGES = ["package.json", "package-lock.json", ".npmrc", ".dockerignore"];
+/** Of programs that are compiled and get the packages that they import, and no others. */
+const COMPILED = ["tsconfig.json", "docker/keep-packages.mjs", "harness/base", "harness/protocol.ts"];
 
 const fromRoot = (tag: string, folder: string, sources: readonly string[]): ImageBuild => ({
   tag,

@@ -547,6 +547,8 @@ export interface Operator {
   readonly name: string;
   /** True = follows a script: its results say nothing about AI, and everything that shows them says so. */
   readonly scripted: boolean;
+  /** True = it waits for an API's rate limits, which is not its working time. */
+  readonly waitsForApi?: boolean;
   /** For the record: `model`, `prompt` (version and digest), and whatever else makes it another operator. */
   readonly details?: Readonly<Record<string, string>>;
   /** Never throws for what the operator did; throws only when the lab failed or the signal aborted. */

@@ -7,6 +7,9 @@ import { SAFETY_MODES } from "../base/safety-mode.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
 import { defaultLimits } from "./limits.ts";
 
+/** The operators that this program can be. */
+export const AGENT_OPERATORS = ["runbook", "claude", "human", "external", "noop", "restart-everything"] as const;
+
 /** Every setting: its flag, its variable, and what it must look like. A flag wins over its variable. */
 const SETTINGS = {
   "pd-urls": "PD_URLS",
@@ -24,6 +27,7 @@ const SETTINGS = {
   "max-usd": "MAX_USD",
   "max-output-tokens": "MAX_OUTPUT_TOKENS",
   "lease-seconds": "LEASE_SECONDS",
+  "approval-seconds": "APPROVAL_SECONDS",
   "scrape-interval-ms": "SCRAPE_INTERVAL_MS",
 } as const;
 type Flag = keyof typeof SETTINGS;
@@ -70,8 +74,8 @@ const schema = z.object({
     .pipe(endpointsSchema)
     .optional(),
   operator: z
-    .enum(["runbook", "claude", "noop", "restart-everything"], {
-      error: "OPERATOR must be runbook, claude, noop or restart-everything",
+    .enum(AGENT_OPERATORS, {
+      error: `OPERATOR must be ${AGENT_OPERATORS.slice(0, -1).join(", ")} or ${AGENT_OPERATORS.at(-1)}`,
     })
     .default("runbook"),
   "safety-mode": z
@@ -87,6 +91,7 @@ const schema = z.object({
   "max-usd": positive("MAX_USD").default(defaultLimits.usd),
   "max-output-tokens": positive("MAX_OUTPUT_TOKENS").int().default(defaultLimits.outputTokensPerTurn),
   "lease-seconds": positive("LEASE_SECONDS").min(1).default(30),
+  "approval-seconds": positive("APPROVAL_SECONDS").default(600),
   "scrape-interval-ms": positive("SCRAPE_INTERVAL_MS").optional(),
 });
 
@@ -139,6 +144,7 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
       outputTokensPerTurn: settings["max-output-tokens"],
     },
     leaseMs: settings["lease-seconds"] * 1_000,
+    approvalMs: settings["approval-seconds"] * 1_000,
     scrapeIntervalMs: settings["scrape-interval-ms"] ?? null,
     apiKey: env["ANTHROPIC_API_KEY"] ?? null,
     apiUrl: (env["ANTHROPIC_BASE_URL"] ?? "") === "" ? null : (env["ANTHROPIC_BASE_URL"] as string),

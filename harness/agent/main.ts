@@ -42,8 +42,8 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
     },
     deps,
   );
-  const operator = await operatorFor(config, kit, deps);
   await using tickets = await openTickets(config.ticketsPath, deps);
+  const operator = await operatorFor(config, kit, { ...deps, access: tickets.access });
   log.info("agent.started", {
     operator: operator.name,
     scripted: operator.scripted,

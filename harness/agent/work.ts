@@ -82,7 +82,7 @@ export async function workIncident(
     submitted: () => findings.submitted,
     waitedMs: () => time.pausedMs(),
   };
-  const deadlineMs = limits.workingMs + (operator.scripted ? 0 : MAX_API_WAIT_MS);
+  const deadlineMs = limits.workingMs + (operator.waitsForApi === true ? MAX_API_WAIT_MS : 0);
   void time
     .worked(deadlineMs, working)
     .then(() => stop.abort(new LimitExceeded("working time (ms)", deadlineMs, limits.workingMs)))

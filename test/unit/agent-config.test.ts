@@ -38,7 +38,7 @@ describe("settings of the agent", () => {
     ["no engine", { ENGINE: "" }, [], /^ENGINE is missing/],
     ["a strange engine", { ENGINE: "podman" }, [], /ENGINE must be/],
     ["endpoints that are no JSON", { ENDPOINTS: "{" }, [], /ENDPOINTS is not JSON/],
-    ["an unknown operator", { OPERATOR: "human" }, [], /OPERATOR must be/],
+    ["an unknown operator", { OPERATOR: "wizard" }, [], /OPERATOR must be/],
     ["an unknown mode", { OPERATOR_SAFETY_MODE: "yolo" }, [], /OPERATOR_SAFETY_MODE must be/],
     ["a limit that is no number", { MAX_USD: "two" }, [], /MAX_USD/],
     ["a limit of nothing", {}, ["--max-turns", "0"], /MAX_TURNS/],

@@ -1,13 +1,25 @@
-import type { Clock, Operator, OperatorKit, Random } from "../../protocol.ts";
+import type { Clock, Log, Operator, OperatorKit, Random } from "../../protocol.ts";
+import type { IncidentAccess } from "../../../tickets/index.ts";
 import type { AgentConfig } from "../config.ts";
 import { noop } from "./noop.ts";
 import { restartEverything } from "./restart-everything.ts";
 
-/** Only what the chosen operator needs is loaded. @throws ConfigError for a runbook that cannot be read, or a model without a price. */
+/**
+ * Only what the chosen operator needs is loaded.
+ *
+ * @throws ConfigError for a runbook that cannot be read, a model without a price, a person without a terminal.
+ */
 export async function operatorFor(
   config: Pick<AgentConfig, "operator" | "model" | "runbookDirs" | "apiKey" | "apiUrl">,
   kit: OperatorKit,
-  deps: { readonly clock: Clock; readonly random: Random; readonly fetch: typeof globalThis.fetch },
+  deps: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly fetch: typeof globalThis.fetch;
+    readonly log: Log;
+    /** Only `external` needs it. */
+    readonly access: IncidentAccess;
+  },
 ): Promise<Operator> {
   switch (config.operator) {
     case "noop":
@@ -20,6 +32,18 @@ export async function operatorFor(
         import("./runbook/load.ts"),
       ]);
       return runbook(await loadRunbooks([kit.runbookDir, ...config.runbookDirs], kit.causes), deps);
+    }
+    case "human": {
+      const [{ human }, { openTerminal, requireTerminal }] = await Promise.all([
+        import("./human/index.ts"),
+        import("./human/terminal.ts"),
+      ]);
+      requireTerminal();
+      return human(openTerminal);
+    }
+    case "external": {
+      const { external } = await import("./external/index.ts");
+      return external({ ...deps, runbookDirs: [kit.runbookDir, ...config.runbookDirs] });
     }
     case "claude": {
       const { claude } = await import("./claude/index.ts");

@@ -1,7 +1,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import { z } from "zod";
 import { LimitExceeded } from "../../../base/errors.ts";
 import type { Operator, OperatorContext, OperatorEnding, OperatorResult, Tool } from "../../../protocol.ts";
+import { inputSchema } from "../../tool-schema.ts";
 import { DEFAULT_MODEL, modelInfo, PRICES_AS_OF, type ModelInfo } from "../claude-models.ts";
 import { MessagesApi, type ApiDeps, type ApiOptions } from "./api.ts";
 import { Budget } from "./budget.ts";
@@ -22,6 +22,7 @@ export async function claude(options: ClaudeOptions, deps: ApiDeps): Promise<Ope
   return {
     name: "claude",
     scripted: false,
+    waitsForApi: true,
     details: { model, prompt: prompt.version, prices: PRICES_AS_OF },
     work: (context, signal) => new Session({ model, info, prompt, options, deps, context, signal }).work(),
   };
@@ -214,6 +215,6 @@ class Session {
 }
 
 function toolParam(tool: Tool): Anthropic.Tool {
-  const { $schema: _, ...schema } = z.toJSONSchema(tool.input, { io: "input" });
-  return { name: tool.name, description: tool.description, input_schema: schema as Anthropic.Tool.InputSchema };
+  const input_schema = inputSchema(tool) as Anthropic.Tool.InputSchema;
+  return { name: tool.name, description: tool.description, input_schema };
 }

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { withDeadline } from "../base/deadline.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
-import type { Deps, EpochMs } from "../protocol.ts";
+import type { Deps, Engine, EpochMs } from "../protocol.ts";
 import { PARTS, signAssertion, type Asserted, type Part } from "./assertion.ts";
 import type { Plane } from "./planes.ts";
 import type { TokenRecord } from "./tokens/types.ts";
@@ -123,6 +123,19 @@ export function askedAssertions(
       return held.assertion;
     },
     forget: () => void (held = null),
+  };
+}
+
+/** What whoever holds an engine tells of the cluster. @throws EngineError as `Engine.list`. */
+export async function clusterStatus(engine: Pick<Engine, "list">, signal: AbortSignal): Promise<PartStatus> {
+  const states = await engine.list(signal);
+  return {
+    cluster: states.map(({ component: name, status, health, restartCount }) => ({
+      component: name,
+      status,
+      health,
+      restartCount,
+    })),
   };
 }
 

@@ -1,0 +1,37 @@
+import { html } from "hono/html";
+import type { Sight } from "../sight.ts";
+import { openIncidents } from "./incidents.ts";
+import { plural, state, type Html, type Level } from "./markup.ts";
+
+/** The one sentence to look at first; announced when it changes. */
+export function headline(sight: Sight): Html {
+  const [level, text] = wordsOf(sight);
+  return html`<div id="headline" class="headline ${level}" role="status">${state(level, text)}</div>`;
+}
+
+function wordsOf(sight: Sight): readonly [Level, string] {
+  const { health, approvals, tickets, watchdog, parts } = sight;
+  const waiting = (approvals.value ?? []).filter(({ status }) => status === "waiting").length;
+  if (health.why !== null) {
+    const legacy = parts.some((one) => one.part === "agent" && !one.composeAgent && one.holder && !one.gone);
+    if (legacy) return ["warn", "Legacy mode: the agent holds the engine itself, and nothing here sees its tickets"];
+    return ["bad", "The compose-agent does not answer: what is shown is old, and commands are refused"];
+  }
+  if (health.value === null) return ["idle", "Asking the compose-agent"];
+  if (waiting > 0) return ["warn", `${plural(waiting, "proposal")} ${waiting === 1 ? "waits" : "wait"} for a person`];
+  const given = (watchdog.value?.targets ?? []).filter(({ gaveUp }) => gaveUp).map(({ component }) => component);
+  if (given.length > 0) return ["bad", `The watchdog has given up on ${given.join(", ")}`];
+  const gone = [...new Set(parts.filter((one) => one.gone).map(({ part }) => part))];
+  const open = openIncidents(tickets.value ?? []);
+  const escalated = open.filter((one) => one.escalated).length;
+  if (escalated > 0) return ["bad", `${plural(escalated, "incident")} escalated: a person is needed`];
+  if (open.length > 0) {
+    const worked = open.filter((one) => one.worked).length;
+    const critical = open.some((one) => one.critical);
+    const who = worked === 0 ? "nobody works on it yet" : "an operator is at work";
+    return [critical ? "bad" : "warn", `${plural(open.length, "incident")} open: ${who}`];
+  }
+  if (gone.length > 0) return ["warn", `No open incident, but gone: ${gone.join(", ")}`];
+  if (tickets.value === null) return ["idle", "Tickets have not been read yet"];
+  return ["ok", "All quiet: no open incident"];
+}

@@ -1,6 +1,7 @@
 export { fileTokens } from "./file-tokens.ts";
 export { fingerprintOf } from "./fingerprint.ts";
 export { checkToken, newToken } from "./new-token.ts";
+export { openTokens, tokenProvider } from "./open-tokens.ts";
 export { DEFAULT_GRACE_MS, rotateToken } from "./rotate-token.ts";
 export { openTokenCache, type TokenCacheOptions } from "./token-cache.ts";
 export {
@@ -15,3 +16,4 @@ export {
   type TokenRecord,
   type TokenState,
 } from "./types.ts";
+export { vaultTokens, type VaultTokensOptions } from "./vault/vault-tokens.ts";

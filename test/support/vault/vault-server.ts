@@ -92,7 +92,6 @@ export class VaultServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    if (this.stall) return;
     const url = new URL(request.url ?? "/", "http://vault");
     const listing = request.method === "LINK" || url.searchParams.get("list") === "true";
     const asked: Asked = {
@@ -103,6 +102,7 @@ export class VaultServer implements AsyncDisposable {
       text: Buffer.concat(chunks).toString("utf8"),
     };
     this.asked.push(`${asked.method} ${url.pathname}`);
+    if (this.stall) return;
     const { status, body } = this.failWith ?? this.#answer(asked);
     response.writeHead(status, { "content-type": "application/json", connection: "close" }).end(body);
   }

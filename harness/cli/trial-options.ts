@@ -19,6 +19,7 @@ export interface TrialFlags {
   readonly runs: string;
   readonly safetyMode?: SafetyMode;
   readonly runbooks?: string[];
+  readonly composeMode?: boolean;
   readonly json?: true;
 }
 
@@ -48,6 +49,11 @@ export function addTrialFlags(command: Command, defaults: { engine: TrialFlags["
     )
     .option("--runs <folder>", "where records go", "runs")
     .option("--runbooks <folder...>", "with --operator runbook: runbooks of yours, beside the kit's")
+    .option(
+      "--compose-mode",
+      "the operator has no engine: every action is a signed, audited command to a compose-agent",
+    )
+    .option("--no-compose-mode", "the operator holds the engine itself, whatever COMPOSE_AGENT_ENABLED says")
     .option("--json", "the record as JSON on stdout, nothing else");
 }
 

@@ -5,10 +5,13 @@ import { runAgent } from "../agent/agent.ts";
 import { defaultLimits } from "../agent/limits.ts";
 import { openEngine } from "../agent/open-engine.ts";
 import { maskerOf } from "../agent/transcript.ts";
-import { errorText } from "../base/errors.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { announceMode, readSettings } from "../control/settings.ts";
 import { instancePaths, readInstance, stateRoot } from "../engine/instances.ts";
 import { runMonitor, type Judged } from "../monitor/index.ts";
 import type { Deps, SubjectInstance, TrialEvent } from "../protocol.ts";
+import type { ControlStarter } from "../trial/control.ts";
+import { processControl } from "../trial/process-control.ts";
 import { inProcessLauncher } from "../trial/in-process-operator.ts";
 import { childProcessLauncher, type OperatorLauncher } from "../trial/operator-run.ts";
 import { oracle } from "../trial/oracle.ts";
@@ -37,6 +40,7 @@ export function trialParts(
       const paths = instancePaths(stateRoot(io.env), plan.instance);
       return (await keeper?.isUp({ id: plan.instance, paths, record: readInstance(paths.dir) }, signal)) ?? true;
     },
+    control: controlOf(request, io),
     launch: launcherOf(request, plan, io),
     show,
   };
@@ -71,6 +75,15 @@ function monitorOf(
       await done;
     },
   };
+}
+
+/** Null in legacy mode. @throws ConfigError */
+function controlOf({ flags, engine }: TrialRequest, { deps, env }: CliIo): ControlStarter | null {
+  const { settings } = readSettings({ env, flags: { composeMode: flags.composeMode } });
+  announceMode(settings, deps.log);
+  if (!settings.composeAgentEnabled) return null;
+  if (engine === "process") return processControl(deps);
+  throw new HarnessError("not-supported", "--compose-mode on Docker is not there yet");
 }
 
 /** A control without a ticket has nobody to work it. */

@@ -81,6 +81,9 @@ export interface ComposeAgentConfig {
   readonly ticketsPath: string | null;
   /** Only ask a running one how it is, and leave with the answer. */
   readonly check: boolean;
+  /** `--compose-mode`, `--no-compose-mode`, `--config`: for `readSettings`. */
+  readonly composeMode: boolean | undefined;
+  readonly configFile: string | undefined;
   readonly engine: string;
   readonly network: string | null;
   readonly instance: InstanceId;
@@ -113,6 +116,8 @@ export function composeAgentConfig(
   return {
     ticketsPath: positionals[0] === undefined ? null : resolve(positionals[0]),
     check: values["check"] === true,
+    composeMode: values["compose-mode"] === undefined ? undefined : values["compose-mode"] === true,
+    configFile: typeof values["config"] === "string" ? values["config"] : undefined,
     engine: settings.engine,
     network: settings.network ?? null,
     instance: settings.instance as InstanceId,
@@ -148,7 +153,17 @@ function parsed(argv: readonly string[]) {
     { readonly type: "string" }
   >;
   try {
-    return parseArgs({ args: [...argv], options: { ...flags, check: { type: "boolean" } }, allowPositionals: true });
+    return parseArgs({
+      args: [...argv],
+      options: {
+        ...flags,
+        config: { type: "string" },
+        check: { type: "boolean" },
+        "compose-mode": { type: "boolean" },
+      },
+      allowNegative: true,
+      allowPositionals: true,
+    });
   } catch (error) {
     throw new ConfigError(errorText(error));
   }

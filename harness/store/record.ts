@@ -119,6 +119,22 @@ const clientView = z.object({
   belowTargetMs: z.number(),
 });
 
+const counted = z.record(z.string(), z.number());
+
+/** How the operator reached the engine. */
+const control = z.object({
+  /** `legacy`: it held the engine itself, and nothing was audited. */
+  mode: z.enum(["compose", "legacy"]),
+  plane: z.enum(["compose_agent", "status_panel"]),
+  /** Commands by the plane that they came from. */
+  commands: counted,
+  outcomes: counted,
+  /** Verified when the operator had ended; null = there was none. */
+  audit: z
+    .object({ intact: z.boolean(), lines: z.number(), head: z.string(), findings: z.array(z.string()) })
+    .nullable(),
+});
+
 export const recordSchema = z.object({
   format: z.literal(1),
   id: z.string(),
@@ -214,6 +230,8 @@ export const recordSchema = z.object({
   clients: clientView.nullable(),
   /** From the checker over the history; null until it ran. */
   integrity: z.object({ verdict, acknowledged: z.number(), lost: z.number().nullable() }).nullable(),
+  /** Null = no operator's program was started. */
+  control: control.nullable().default(null),
   blinding: z.object({ level: z.enum(["full", "partial", "none"]), why: z.string() }),
   /** How long the operator waited for people's answers (mode `propose`): not its time, and not in its limit. */
   waitedForPeopleMs: z.number().default(0),
@@ -222,6 +240,7 @@ export const recordSchema = z.object({
 });
 
 export type TrialRecord = z.output<typeof recordSchema>;
+export type ControlRecord = z.output<typeof control>;
 export type Grade = z.output<typeof grade>;
 export type Action = z.output<typeof action>;
 export type StateSnapshot = z.output<typeof containerState>;

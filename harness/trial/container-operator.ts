@@ -36,7 +36,7 @@ export function containerLauncher(deps: {
       command: [`${INSIDE}/${basename(given.tickets)}`, "--once"],
       env: {
         ...Object.fromEntries(passed),
-        ...operatorEnvironment({ ...variant, runbookDirs: inside }, instance, "network"),
+        ...operatorEnvironment({ ...variant, runbookDirs: inside }, instance, "network", null),
       },
       user: `${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`,
       groups: [String(await socketGroup())],

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { HarnessError } from "../base/errors.ts";
+import type { TrialControl } from "./control.ts";
 import { OperatorOutput, type OperatorExit } from "./operator-output.ts";
 import type { Clock, SafetyMode, SubjectInstance } from "../protocol.ts";
 
@@ -27,21 +28,29 @@ export interface OperatorRun extends AsyncDisposable {
 export type OperatorLauncher = (
   variant: OperatorVariant,
   instance: SubjectInstance,
-  given: { readonly tickets: string; readonly log: string; victims(): readonly string[] },
+  given: {
+    readonly tickets: string;
+    readonly log: string;
+    /** Null = it gets the engine itself. */
+    readonly control: TrialControl | null;
+    victims(): readonly string[];
+  },
   signal: AbortSignal,
 ) => Promise<OperatorRun>;
 
 /** The variables that the operator's program gets of ours; everything else stays here. */
 const PASSED_ON = ["PATH", "HOME", "LANG", "TMPDIR", "NODE_EXTRA_CA_CERTS", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
 
-/** What an operator's program is told; neutral words only. */
+/** What an operator's program is told; neutral words only. In compose mode the control plane takes the engine's place. */
 export function operatorEnvironment(
   variant: OperatorVariant,
   instance: SubjectInstance,
   view: "host" | "network",
+  control: TrialControl | null,
 ): Record<string, string> {
   return {
     ...instance.operatorEnvironment(view),
+    ...control?.operator,
     INSTANCE_ID: instance.id,
     OPERATOR: variant.name,
     OPERATOR_SAFETY_MODE: variant.mode,
@@ -64,7 +73,7 @@ export function childProcessLauncher(deps: {
       PASSED_ON.flatMap((name) => (deps.env[name] === undefined ? [] : [[name, deps.env[name]]])),
     );
     const child = spawn(process.execPath, [program, given.tickets, "--once"], {
-      env: { ...passed, ...operatorEnvironment(variant, instance, "host") },
+      env: { ...passed, ...operatorEnvironment(variant, instance, "host", given.control) },
       cwd: "/",
       stdio: ["ignore", "pipe", "pipe"],
       // A Ctrl-C on the terminal is ours to handle: the operator is told to stop in its turn.

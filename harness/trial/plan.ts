@@ -81,6 +81,7 @@ export function newRecord(plan: TrialPlan, clock: Clock): TrialRecord {
     attestation: { before: null, after: null },
     clients: null,
     integrity: null,
+    control: null,
     blinding: { level: "none", why: "not started" },
     waitedForPeopleMs: 0,
     notes: [],

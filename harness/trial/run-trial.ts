@@ -6,6 +6,8 @@ import { RunFolder } from "../store/run-folder.ts";
 import type { StateSnapshot, TrialRecord } from "../store/record.ts";
 import type { Tickets } from "../../tickets/index.ts";
 import { blindingOf } from "./blinding.ts";
+import type { ControlStarter, TrialControl } from "./control.ts";
+import { watchRollback } from "./rollback.ts";
 import { baselineKey } from "./counterfactual.ts";
 import { gradeTrial } from "./grade.ts";
 import { judgeData } from "./judge-data.ts";
@@ -18,7 +20,7 @@ import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
-import { openOutsideFolder } from "./outside-folder.ts";
+import { openOutsideFolder, type Outside } from "./outside-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
 import { withinMs, withinWorkingMs } from "./within.ts";
 
@@ -46,6 +48,8 @@ export interface TrialParts {
   ): TrialMonitor;
   /** After teardown: whether anything of the instance still runs. */
   isUp(signal: AbortSignal): Promise<boolean>;
+  /** Null = legacy mode: the operator's program holds the engine itself. */
+  control: ControlStarter | null;
   /** Null = no operator takes part. */
   launch: OperatorLauncher | null;
   show(event: TrialEvent): void;
@@ -113,7 +117,8 @@ async function withSubject(
   await run.folder.save(run.record);
 
   // In a folder of its own: an operator in a container gets that folder, and the record is none of its business.
-  const ticketsPath = plan.ticketsPath ?? join(scope.use(await ticketFolder(plan, run, deps)).path, "tickets.db");
+  const ticketsPath =
+    plan.ticketsPath ?? join(scope.use(await outsideFolder("tickets", plan, run, deps)).path, "tickets.db");
   const tickets = scope.use(await parts.openTickets(ticketsPath));
   const workload = scope.use(await instance.startWorkload({ ...scenario.workload, seed: plan.seed }, signal));
   const history = scope.use(new HistoryDrain(workload, run));
@@ -125,6 +130,8 @@ async function withSubject(
   scope.use(watchCluster(instance, workload, run, deps, failed));
 
   await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
+  const control = await startControlPlane({ plan, parts, run, deps, instance, scope }, ticketsPath, signal);
+  if (control !== null) scope.use(watchRollback(tickets, instance.id, deps, failed));
   const operator =
     parts.launch === null
       ? null
@@ -136,6 +143,7 @@ async function withSubject(
               tickets: ticketsPath,
               log: run.folder.file("operator.jsonl"),
               victims: () => run.record.injections.map(({ target }) => target),
+              control,
             },
             signal,
           ),
@@ -146,6 +154,7 @@ async function withSubject(
 
   await act({ plan, run, deps, instance, tickets, harm, sampler, follower, operator }, signal);
   await restore({ plan, run, instance, harm, sampler, operator }, signal);
+  await endControlPlane(control, run);
   // Clients are about to stop: what the monitor would see from now on is our own doing.
   await monitor[Symbol.asyncDispose]();
   await checkData(run, workload, history, signal);
@@ -153,6 +162,56 @@ async function withSubject(
   run.emit({ type: "phase", phase: "teardown", text: "collecting logs, stopping everything" });
   await instance.collectLogs(run.folder.file("logs"), AbortSignal.timeout(COLLECT_TIMEOUT_MS));
   await run.folder.save(run.record);
+}
+
+/** In its own folder: a link to it stands in the run's folder meanwhile, and it is there when all is over. */
+async function startControlPlane(
+  {
+    plan,
+    parts,
+    run,
+    deps,
+    instance,
+    scope,
+  }: {
+    readonly plan: TrialPlan;
+    readonly parts: TrialParts;
+    readonly run: Recorder;
+    readonly deps: Deps;
+    readonly instance: SubjectInstance;
+    readonly scope: AsyncDisposableStack;
+  },
+  tickets: string,
+  signal: AbortSignal,
+): Promise<TrialControl | null> {
+  if (parts.launch === null) return null;
+  if (parts.control === null) {
+    run.record.control = LEGACY;
+    return null;
+  }
+  run.emit({ type: "phase", phase: "steady", text: "starting the control plane" });
+  const folder = scope.use(await outsideFolder("control", plan, run, deps));
+  const control = scope.use(
+    await parts.control(instance, { tickets, folder: folder.path, mode: plan.variant.mode }, signal),
+  );
+  if (control.panelUrl !== null) run.emit({ type: "notice", text: `status panel: ${control.panelUrl}` });
+  return control;
+}
+
+const LEGACY: TrialRecord["control"] = {
+  mode: "legacy",
+  plane: "status_panel",
+  commands: {},
+  outcomes: {},
+  audit: null,
+};
+
+/** Its audit is verified once nobody writes it any more. */
+async function endControlPlane(control: TrialControl | null, run: Recorder): Promise<void> {
+  if (control === null) return;
+  run.record.control = await control.finish();
+  const { audit } = run.record.control;
+  if (audit?.intact === false) run.record.notes.push(`the audit is not what was written: ${audit.findings.join("; ")}`);
 }
 
 interface Cast {
@@ -295,8 +354,8 @@ function setRecoveryMarks(run: Recorder): void {
   if (horizonMs - recoveredMs >= stableMs) run.mark("stableMs", recoveredMs + stableMs);
 }
 
-const ticketFolder = ({ instance, journalPath }: TrialPlan, run: Recorder, { log }: Deps) =>
-  openOutsideFolder("tickets", run.folder.file("tickets"), { instance, stateDir: dirname(journalPath) }, log);
+const outsideFolder = (kind: Outside, { instance, journalPath }: TrialPlan, run: Recorder, { log }: Deps) =>
+  openOutsideFolder(kind, run.folder.file(kind), { instance, stateDir: dirname(journalPath) }, log);
 
 function describeSubject(record: TrialRecord, instance: SubjectInstance): void {
   const { subject: name, title, standIn, build, owned, id } = instance;

@@ -14,6 +14,7 @@ export function story(record: TrialRecord, where: { readonly folder: string; rea
     ...operatorLines(record),
     ...recoveryLines(record),
     integrityLine(record),
+    ...controlLines(record),
     `blinding: ${record.blinding.level} (${record.blinding.why})`,
     ...record.notes.map((note) => `note: ${note}`),
     ...verdictLines(record),
@@ -21,6 +22,20 @@ export function story(record: TrialRecord, where: { readonly folder: string; rea
     ...(where.next === null ? [] : [`next: ${where.next}`]),
   ];
   return `${lines.filter((line) => line !== "").join("\n")}\n`;
+}
+
+/** Which plane did what, and whether that is still what was written. In legacy mode nothing went through it. */
+function controlLines({ control }: TrialRecord): string[] {
+  if (control === null || control.mode === "legacy") return [];
+  const { commands, outcomes, audit } = control;
+  const planes = ["compose_agent", "status_panel"].map((plane) => `${count(commands[plane] ?? 0)} by ${plane}`);
+  const ends = Object.entries(outcomes).filter(([, number]) => number > 0);
+  const came = ends.length === 0 ? "" : `: ${ends.map(([word, number]) => `${count(number)} ${word}`).join(", ")}`;
+  const state = audit === null ? "none" : audit.intact ? "intact" : "NOT WHAT WAS WRITTEN";
+  return [
+    `control plane: commands ${planes.join(", ")}${came}`,
+    `audit: ${state}${audit === null ? "" : `, ${count(audit.lines)} lines verified`}`,
+  ];
 }
 
 /** The lab failed, so nothing is said about the operator. */

@@ -113,7 +113,12 @@ describeDocker("the agent's image", () => {
         operatorEnvironment: () => ({ ENGINE: `docker:tikv-${id}`, NETWORK: network, PD_URLS: "http://pd0:2379" }),
       } as unknown as SubjectInstance;
       const variant = { name: "runbook", mode: "execute", model: null, usdCap: null, runbookDirs: [] } as const;
-      const given = { tickets: join(folder, "tickets.db"), log: join(folder, "operator.log"), victims: () => [] };
+      const given = {
+        tickets: join(folder, "tickets.db"),
+        log: join(folder, "operator.log"),
+        control: null,
+        victims: () => [],
+      };
       await using operator = await launch(variant, instance, given, signal);
       const docker = await dockerClient();
       const filters = { label: [`${INSTANCE_LABEL}=${id}`] };

@@ -110,7 +110,7 @@ export function leakSuite(suite: LeakSuite): void {
     const variant = { name: "claude", mode: "execute", model: "some-model", usdCap: 2, runbookDirs: [] } as const;
     const told = (["host", "network"] as const).flatMap((view) => {
       // The socket's path is for its program; no tool returns it.
-      const { ENGINE, ...env } = operatorEnvironment(variant, instance, view);
+      const { ENGINE, ...env } = operatorEnvironment(variant, instance, view, null);
       const { briefing, causes } = tikvKit(
         { endpoints: instance.endpoints(view), pdUrls: (env["PD_URLS"] ?? "").split(",") },
         leakDeps,

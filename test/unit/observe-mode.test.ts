@@ -14,7 +14,7 @@ const instance = {
 const variant = (mode: SafetyMode) => ({ name: "runbook", mode, model: null, usdCap: 0.5, runbookDirs: ["/a", "/b"] });
 
 test.each(["observe", "execute"] as const)("a trial's mode and limits are what its agent works in: %s", (mode) => {
-  const env = operatorEnvironment(variant(mode), instance, "host");
+  const env = operatorEnvironment(variant(mode), instance, "host", null);
   expect(agentConfig(["/x/tickets.db", "--once"], env)).toMatchObject({
     mode,
     instance: "ab12",

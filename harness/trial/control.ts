@@ -1,0 +1,58 @@
+import { rotateToken, fileTokens } from "../control/tokens/index.ts";
+import { PLANES } from "../control/planes.ts";
+import { auditIn, controlHome, verifyAudit } from "../control/audit/index.ts";
+import type { Deps, SafetyMode, SubjectInstance } from "../protocol.ts";
+import type { ControlRecord } from "../store/record.ts";
+
+/** The control plane of one trial: a compose-agent and a status panel that were started for it, with tokens of its own. */
+export interface TrialControl extends AsyncDisposable {
+  /** What the operator's program is told in place of the engine's address; neutral words. */
+  readonly operator: Readonly<Record<string, string>>;
+  /** Where people can watch while it runs; null = not served. */
+  readonly panelUrl: string | null;
+  /** Ends the compose-agent in order and says what went through it. Idempotent. */
+  finish(): Promise<ControlRecord>;
+}
+
+export interface ControlGiven {
+  /** The trial's ticket file. */
+  readonly tickets: string;
+  /** Of the control plane: tokens, audit, queue. Its path says nothing. */
+  readonly folder: string;
+  readonly mode: SafetyMode;
+}
+
+/** Starts it on an instance that is up. @throws HarnessError; nothing is left then. */
+export type ControlStarter = (
+  instance: SubjectInstance,
+  given: ControlGiven,
+  signal: AbortSignal,
+) => Promise<TrialControl>;
+
+export const COMPOSE_AGENT_WRITER = "compose-agent";
+
+/** Below the control folder; a folder per plane, so that each program is handed its own alone. */
+export const tokensBelow = (folder: string): string => `${folder}/tokens`;
+
+/** Fresh tokens of both planes, for one trial. @throws TokenError */
+export async function makeTokens(
+  folder: string,
+  deps: Pick<Deps, "clock" | "ids">,
+  signal: AbortSignal,
+): Promise<void> {
+  const provider = fileTokens(tokensBelow(folder), deps);
+  for (const plane of PLANES) await rotateToken(provider, plane, {}, deps, signal);
+}
+
+/** What the trial's audit says, once nobody writes it any more. */
+export function controlRecord(folder: string): ControlRecord {
+  using options = auditIn(controlHome(folder), COMPOSE_AGENT_WRITER);
+  const { intact, lines, head, findings, byPlane, outcomes } = verifyAudit(options);
+  return {
+    mode: "compose",
+    plane: "compose_agent",
+    commands: byPlane,
+    outcomes,
+    audit: { intact, lines, head: head.hash, findings: findings.map(({ text, place }) => `${text} (${place})`) },
+  };
+}

@@ -17,7 +17,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "harness/checkers": ["stats"],
   "harness/stats": [],
   "harness/store": [],
-  "harness/trial": ["engine", "faults", "monitor", "checkers", "stats", "store", "tickets", "control"],
+  "harness/trial": ["engine", "faults", "monitor", "checkers", "stats", "store", "tickets", "control", "panel"],
   "harness/view": ["store"],
   scenarios: [],
   subjects: ["engine", "subjects"],

@@ -1,6 +1,9 @@
-import { rotateToken, fileTokens } from "../control/tokens/index.ts";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileTokens, newToken, rotateToken } from "../control/tokens/index.ts";
 import { PLANES } from "../control/planes.ts";
 import { auditIn, controlHome, verifyAudit } from "../control/audit/index.ts";
+import { setPassword } from "../panel/users.ts";
 import type { Deps, SafetyMode, SubjectInstance } from "../protocol.ts";
 import type { ControlRecord } from "../store/record.ts";
 
@@ -8,8 +11,8 @@ import type { ControlRecord } from "../store/record.ts";
 export interface TrialControl extends AsyncDisposable {
   /** What the operator's program is told in place of the engine's address; neutral words. */
   readonly operator: Readonly<Record<string, string>>;
-  /** Where people can watch while it runs; null = not served. */
-  readonly panelUrl: string | null;
+  /** Where people can watch while it runs, and how to sign in there. */
+  readonly panel: string;
   /** Ends the compose-agent in order and says what went through it. Idempotent. */
   finish(): Promise<ControlRecord>;
 }
@@ -32,7 +35,7 @@ export type ControlStarter = (
 export const COMPOSE_AGENT_WRITER = "compose-agent";
 
 /** Below the control folder; a folder per plane, so that each program is handed its own alone. */
-export const tokensBelow = (folder: string): string => `${folder}/tokens`;
+export const tokensBelow = (folder: string): string => join(folder, "tokens");
 
 /** Fresh tokens of both planes, for one trial. @throws TokenError */
 export async function makeTokens(
@@ -43,6 +46,18 @@ export async function makeTokens(
   const provider = fileTokens(tokensBelow(folder), deps);
   for (const plane of PLANES) await rotateToken(provider, plane, {}, deps, signal);
 }
+
+/** Somebody who may sign in at the panel, for one trial; the password is in a file that goes with it. */
+export async function makePanelUser(folder: string, { ids }: Pick<Deps, "ids">): Promise<void> {
+  const password = newToken(ids);
+  await setPassword(usersBelow(folder), PANEL_USER, password);
+  await writeFile(passwordBelow(folder), `${password}\n`, { mode: 0o600 });
+}
+
+const PANEL_USER = "oncall";
+export const usersBelow = (folder: string): string => join(folder, "panel", "users");
+const passwordBelow = (folder: string): string => join(folder, "panel", "password");
+export const signInOf = (folder: string): string => `user ${PANEL_USER}, password in ${passwordBelow(folder)}`;
 
 /** What the trial's audit says, once nobody writes it any more. */
 export function controlRecord(folder: string): ControlRecord {

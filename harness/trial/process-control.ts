@@ -8,8 +8,11 @@ import type { Component, Deps, OwnerEngine, SubjectInstance } from "../protocol.
 import type { ControlRecord } from "../store/record.ts";
 import {
   controlRecord,
+  makePanelUser,
   makeTokens,
+  signInOf,
   tokensBelow,
+  usersBelow,
   type ControlGiven,
   type ControlStarter,
   type TrialControl,
@@ -30,9 +33,10 @@ export function processControl(deps: Deps): ControlStarter {
   return async (instance, given, signal) => {
     const engine = ownerOf(instance.engine);
     await makeTokens(given.folder, deps, signal);
-    const { ports } = await freePortBlock(2, deps.random.fork("control"));
-    const [control = 0, panel = 0] = ports;
-    const parts = { instance, given, control, panel };
+    await makePanelUser(given.folder, deps);
+    const { ports } = await freePortBlock(3, deps.random.fork("control"));
+    const [control = 0, machines = 0, page = 0] = ports;
+    const parts = { instance, given, control, machines, page };
     const started: Component[] = [];
     try {
       for (const spec of [composeAgentSpec(parts), panelSpec(parts)]) {
@@ -40,7 +44,7 @@ export function processControl(deps: Deps): ControlStarter {
         started.push(spec.component as Component);
       }
       await answers(engine, COMPOSE_AGENT, control, deps, signal);
-      await answers(engine, PANEL, panel, deps, signal);
+      await answers(engine, PANEL, machines, deps, signal);
       return controlOf(engine, parts);
     } catch (error) {
       await remove(engine, started);
@@ -52,8 +56,10 @@ export function processControl(deps: Deps): ControlStarter {
 interface Parts {
   readonly instance: SubjectInstance;
   readonly given: ControlGiven;
+  /** Ports: of the control API, of the panel's door for programs, of its page. */
   readonly control: number;
-  readonly panel: number;
+  readonly machines: number;
+  readonly page: number;
 }
 
 function controlOf(engine: ProcessOwnerEngine, parts: Parts): TrialControl {
@@ -64,7 +70,7 @@ function controlOf(engine: ProcessOwnerEngine, parts: Parts): TrialControl {
   };
   return {
     operator: operatorVariables(parts),
-    panelUrl: `http://${HOST}:${parts.panel}`,
+    panel: `http://${HOST}:${parts.page} (${signInOf(parts.given.folder)})`,
     finish: () => (finished ??= finish()),
     [Symbol.asyncDispose]: () => remove(engine, [COMPOSE_AGENT, PANEL]),
   };
@@ -77,13 +83,13 @@ async function remove(engine: ProcessOwnerEngine, components: readonly Component
 }
 
 /** What all parts of a deployment agree on. */
-function shared({ instance, panel }: Parts): Record<string, string> {
+function shared({ instance, machines }: Parts): Record<string, string> {
   return {
     INSTANCE_ID: instance.id,
     DEPLOYMENT_HASH: instance.id,
     COMPOSE_AGENT_ENABLED: "true",
     CONTROL_PLANE: "compose_agent",
-    DASHBOARD_URL: `http://${HOST}:${panel}`,
+    DASHBOARD_URL: `http://${HOST}:${machines}`,
   };
 }
 
@@ -115,16 +121,18 @@ function composeAgentSpec(parts: Parts): Omit<NodeSpec, "support"> {
 }
 
 function panelSpec(parts: Parts): Omit<NodeSpec, "support"> {
-  const { given, control, panel } = parts;
+  const { given, control, machines, page } = parts;
   return node(parts, PANEL, {
     argv: [program("../panel/main")],
     env: {
       ...shared(parts),
       CONTROL_URL: `http://${HOST}:${control}`,
       TOKEN_DIR: tokensBelow(given.folder),
-      PANEL_LISTEN: `${HOST}:${panel}`,
+      PANEL_LISTEN: `${HOST}:${page}`,
+      PANEL_AGENTS_LISTEN: `${HOST}:${machines}`,
+      PANEL_USERS_FILE: usersBelow(given.folder),
     },
-    ports: { http: panel },
+    ports: { http: page, agents: machines },
   });
 }
 

@@ -194,7 +194,7 @@ async function startControlPlane(
   const control = scope.use(
     await parts.control(instance, { tickets, folder: folder.path, mode: plan.variant.mode }, signal),
   );
-  if (control.panelUrl !== null) run.emit({ type: "notice", text: `status panel: ${control.panelUrl}` });
+  run.emit({ type: "notice", text: `status panel: ${control.panel}` });
   return control;
 }
 

@@ -61,7 +61,7 @@ export interface WatchdogTarget {
   /** Null = none is due. */
   readonly nextAttemptAt: EpochMs | null;
   readonly lookedAt: EpochMs;
-  /** The watchdog counts as alive for three times as long after `lookedAt`. */
+  /** The watchdog counts as alive for three times as long after `lookedAt`; 0 = it has ended. */
   readonly everyMs: number;
 }
 

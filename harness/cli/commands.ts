@@ -71,6 +71,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./audit.ts")).auditCommand(io),
   },
   {
+    name: "watchdog",
+    summary: "keep the control plane's own containers alive: run, status, history, reset",
+    load: async (io) => (await import("./watchdog.ts")).watchdogCommand(io),
+  },
+  {
+    name: "token",
+    summary: "the planes' tokens: show, rotate, revoke",
+    load: async (io) => (await import("./token.ts")).tokenCommand(io),
+  },
+  {
+    name: "config",
+    summary: "the control plane's settings and where each comes from: show",
+    load: async (io) => (await import("./config.ts")).configCommand(io),
+  },
+  {
     name: "heal",
     summary: "undo what a killed run left behind",
     load: async (io) => (await import("./heal.ts")).healCommand(io),

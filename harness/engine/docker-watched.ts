@@ -16,7 +16,7 @@ export interface DockerWatchedOptions {
   /** Compose project of the deployment. A component is a service of it. */
   readonly project: string;
   /** What makes a container anew that is gone; asked each time, since the mode may have changed. */
-  compose(signal: AbortSignal): Promise<Compose>;
+  compose(component: string, signal: AbortSignal): Promise<Compose>;
   readonly docker?: Docker;
 }
 
@@ -35,7 +35,8 @@ export async function openDockerWatched(options: DockerWatchedOptions, deps: Eng
     },
     restart: (component, signal) => support.restart(component as Component, {}, signal),
     unpause: (component, signal) => support.unpause(component as Component, signal),
-    recreate: async (component, signal) => (await options.compose(signal)).up({ services: [component] }, signal),
+    recreate: async (component, signal) =>
+      (await options.compose(component, signal)).up({ services: [component] }, signal),
     useImage: (component, imageId, signal) => support.useImage(component as Component, imageId, signal),
     keepImage: (component, imageId, signal) => support.keepImage(component as Component, imageId, signal),
     events: (since, signal) => support.watchedEvents(since, signal),

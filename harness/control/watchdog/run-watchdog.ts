@@ -67,7 +67,7 @@ export async function runWatchdog(
     if (!signal.aborted) throw error;
   } finally {
     await feed;
-    await self.say("watchdog", "ends");
+    await self.end();
   }
 }
 
@@ -142,6 +142,7 @@ class OwnRow {
   readonly #context: WatchContext;
   readonly #targets: readonly string[];
   #engineOk = true;
+  #ended = false;
 
   constructor(context: WatchContext, targets: readonly string[]) {
     this.#context = context;
@@ -168,6 +169,12 @@ class OwnRow {
     await this.say("engine", `the engine does not answer, nothing is concluded meanwhile: ${why}`);
   }
 
+  /** Nobody needs to wait for the heartbeat to grow old. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.say("watchdog", "ends");
+  }
+
   async say(kind: "watchdog" | "engine", reason: string): Promise<void> {
     const event = { at: this.#context.deps.clock.now(), kind, state: this.#state(), reason, attempt: 0 };
     this.#context.onEvent(OWN_ROW, event);
@@ -184,14 +191,18 @@ class OwnRow {
       deployment,
       component: OWN_ROW,
       state: this.#state(),
-      reason: this.#engineOk ? `watches ${this.#targets.join(", ")}` : "the engine does not answer",
+      reason: this.#ended
+        ? "has ended"
+        : this.#engineOk
+          ? `watches ${this.#targets.join(", ")}`
+          : "the engine does not answer",
       attempts: 0,
       maxAttempts: settings.maxAttempts,
       gaveUp: false,
       legacy: false,
       nextAttemptAt: null,
       lookedAt: deps.clock.now(),
-      everyMs: settings.intervalMs,
+      everyMs: this.#ended ? 0 : settings.intervalMs,
     };
     await log.record(target, null, events).catch((error: unknown) => {
       deps.log.error("watchdog.not-recorded", { component: OWN_ROW, why: errorText(error) });

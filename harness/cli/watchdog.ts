@@ -1,0 +1,214 @@
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { isoTime } from "../base/clock.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
+import { packageVersion } from "../base/package-version.ts";
+import { auditIn, controlHome, openAudit } from "../control/audit/index.ts";
+import { keepRegistered, ownAssertions } from "../control/registration.ts";
+import { readSettings, type ControlSettings } from "../control/settings.ts";
+import { openTokens } from "../control/tokens/index.ts";
+import {
+  auditedAgentActs,
+  OWN_ROW,
+  runWatchdog,
+  SIDECAR,
+  watchdogStatus,
+  type LegacyParts,
+} from "../control/watchdog/index.ts";
+import { openDockerWatched } from "../engine/docker-watched.ts";
+import { stateRoot } from "../engine/instances.ts";
+import { readHolder, takeLock } from "../engine/locks.ts";
+import type { NewWatchdogEvent, Tickets, WatchdogEvent, WatchdogTarget } from "../../tickets/index.ts";
+import type { CliIo } from "./io.ts";
+import { ticketPath, withTickets } from "./open-ticket-file.ts";
+import { packageVersion } from "../base/package-version.ts";
+import { watchedDeployment, type DeploymentFlags } from "./watched-deployment.ts";
+
+interface Common {
+  readonly project: string;
+  readonly db?: string;
+  readonly json?: true;
+}
+
+interface RunFlags extends Common, DeploymentFlags {
+  readonly targets: readonly string[];
+  readonly config?: string;
+}
+
+const PROJECT = "operator-agent";
+/** What compose mode's file starts. Those that a deployment never had are left alone. */
+const TARGETS = [SIDECAR, "agent", "statuspanel", "agent-net", "model-proxy"];
+
+/** `lab watchdog …`: keeps the control plane's own containers alive. Alone it watches, in the foreground. */
+export function watchdogCommand(io: CliIo): Command {
+  const command = new Command("watchdog").description("keep compose-agent, agent and panel alive");
+  common(command.command("run", { isDefault: true }))
+    .description("watch until Ctrl-C; what it knows outlives it")
+    .option("--targets <components...>", "containers to watch", TARGETS)
+    .option("--compose-file <file>", "makes anew what is gone; default: the one of `lab agent up --compose-mode`")
+    .option("--legacy-file <file>", "the form with the socket in the agent, for allow_legacy_fallback")
+    .option("--config <file>", "settings; default ~/.operator/config.json")
+    .action((flags: RunFlags) => withTickets(io, flags.db, (tickets) => run(tickets, flags, io)));
+  common(command.command("status"))
+    .description("what it thinks of each container now; exit code 1 when one is not healthy, or nobody watches")
+    .action((flags: Common) => withTickets(io, flags.db, (tickets) => status(tickets, flags, io)));
+  common(command.command("history"))
+    .description("what it decided, and why; oldest first")
+    .argument("[component]", "only of this one")
+    .option("--tail <count>", "only the last ones", count, 50)
+    .action((component: string | undefined, flags: Common & { tail: number }) =>
+      withTickets(io, flags.db, (tickets) => history(tickets, component, flags, io)),
+    );
+  common(command.command("reset"))
+    .description("give it its attempts back after a repair, or after it gave up")
+    .argument("[component]", "only this one")
+    .action((component: string | undefined, flags: Common) =>
+      withTickets(io, flags.db, (tickets) => reset(tickets, component, flags, io)),
+    );
+  return command;
+}
+
+function common(command: Command): Command {
+  return command
+    .option("--project <name>", "compose project of the deployment", PROJECT)
+    .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
+    .option("--json", "one JSON object per line");
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 5_000) throw new InvalidArgumentError("1 to 5000");
+  return value;
+}
+
+async function run(tickets: Tickets, flags: RunFlags, io: CliIo): Promise<void> {
+  const { project } = flags;
+  const { settings } = readSettings({
+    env: io.env,
+    flags: flags.config === undefined ? {} : { config: resolve(io.cwd, flags.config) },
+    defaults: { agentId: "watchdog" },
+  });
+  using _only = onlyOne(project, io);
+  await using stack = new AsyncDisposableStack();
+  const { compose, modes } = watchedDeployment({ project, flags, tickets }, io);
+  const engine = stack.use(await openDockerWatched({ project, compose }, io.deps));
+  const legacy = settings.watchdog.allowLegacyFallback ? await legacyParts(modes, stack, io) : null;
+  io.err(`watching ${project}; tickets in ${ticketPath(io, flags.db)}; Ctrl-C ends it\n`);
+  const onEvent = (component: string, event: NewWatchdogEvent): void =>
+    io.out(flags.json === true ? `${JSON.stringify({ component, ...event })}\n` : eventLine({ component, ...event }));
+  const options = { deployment: project, targets: flags.targets, engine, tickets, legacy, onEvent };
+  await Promise.all([
+    runWatchdog({ ...options, settings: settings.watchdog }, io.deps, io.signal),
+    beat(tickets, project, settings, io),
+  ]);
+}
+
+/** Two at once would each take the other's acts for an operator's. */
+function onlyOne(project: string, io: CliIo): Disposable {
+  const root = stateRoot(io.env);
+  makeFolder(root, 0o700);
+  const path = join(root, `watchdog-${project}.lock`);
+  const at = isoTime(io.deps.clock.now());
+  const lock = takeLock(path, { pid: process.pid, what: "lab watchdog", since: at });
+  if (lock !== null) return lock;
+  const holder = readHolder(path);
+  const by = holder === null ? "another process" : `pid ${holder.pid}, since ${holder.since}`;
+  throw new HarnessError("already-running", `${project} is already watched by ${by}`);
+}
+
+async function legacyParts(modes: LegacyParts["modes"], stack: AsyncDisposableStack, io: CliIo): Promise<LegacyParts> {
+  const home = controlHome(join(stateRoot(io.env), "control"));
+  const own = stack.use(auditIn(home, "watchdog"));
+  const audit = stack.use(await openAudit(own, io.deps));
+  const agents = stack.use(auditIn(home, SIDECAR));
+  return { modes, agentActs: auditedAgentActs(agents), audit };
+}
+
+/** At the panel, with its own plane's token; without one there is nobody to tell. Never throws. */
+async function beat(tickets: Tickets, project: string, settings: ControlSettings, io: CliIo): Promise<void> {
+  try {
+    await using tokens = await openTokens(settings, ["status_panel"], io.deps, io.signal);
+    const who = { agentId: settings.agentId, deploymentHash: settings.deploymentHash, part: "watchdog" as const };
+    const url = io.env["DASHBOARD_URL"] || `http://127.0.0.1:${io.env["PANEL_PORT"] || "8702"}`;
+    await keepRegistered(
+      {
+        url,
+        ...who,
+        version: packageVersion(),
+        composeAgent: settings.composeAgentEnabled,
+        controlPlane: "status_panel",
+        features: () => ["watchdog"],
+        status: () => watchdogStatus(tickets.watchdog, project),
+        assertions: ownAssertions(who, () => tokens.current("status_panel"), io.deps),
+      },
+      io.deps,
+      io.signal,
+    );
+  } catch (error) {
+    if (!io.signal.aborted) io.deps.log.warn("watchdog.panel-not-told", { why: errorText(error) });
+  }
+}
+
+async function status(tickets: Tickets, { project, json }: Common, io: CliIo): Promise<void> {
+  const targets = await tickets.watchdog.targets(project);
+  const now = io.deps.clock.now();
+  const own = targets.find(({ component }) => component === OWN_ROW);
+  const alive = own !== undefined && isAlive(own, now) && own.state === "healthy";
+  const others = targets.filter(({ component }) => component !== OWN_ROW);
+  if (!alive || others.some(({ state }) => state !== "healthy")) io.setExitCode(1);
+  if (json === true) return io.out(`${JSON.stringify({ deployment: project, watched: alive, targets })}\n`);
+  io.out(
+    alive
+      ? `${project} is watched\n`
+      : `nobody watches ${project}${own === undefined ? "" : ` since ${isoTime(own.lookedAt)}`}: \`lab watchdog\`\n`,
+  );
+  for (const target of others) io.out(targetLine(target));
+}
+
+/** With a little more patience than `everyMs` asks for: the machine may be busy. One that has ended says 0. */
+function isAlive({ lookedAt, everyMs }: WatchdogTarget, now: number): boolean {
+  return everyMs > 0 && now - lookedAt <= 3 * everyMs + 5_000;
+}
+
+function targetLine({
+  component,
+  state,
+  reason,
+  attempts,
+  maxAttempts,
+  gaveUp,
+  legacy,
+  nextAttemptAt,
+}: WatchdogTarget) {
+  const used = attempts === 0 ? "" : `; ${attempts} of ${maxAttempts} attempts`;
+  const next = nextAttemptAt === null ? "" : `, the next not before ${isoTime(nextAttemptAt)}`;
+  const end = gaveUp ? "; given up" : "";
+  return `${component.padEnd(14)} ${state.padEnd(14)} ${reason}${used}${next}${end}${legacy ? "; agent in legacy mode" : ""}\n`;
+}
+
+async function history(
+  tickets: Tickets,
+  component: string | undefined,
+  { project, tail, json }: Common & { readonly tail: number },
+  io: CliIo,
+): Promise<void> {
+  const filter = { deployment: project, limit: tail, ...(component === undefined ? {} : { component }) };
+  for (const event of await tickets.watchdog.events(filter))
+    io.out(json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
+}
+
+async function reset(tickets: Tickets, component: string | undefined, { project, json }: Common, io: CliIo) {
+  const known = (await tickets.watchdog.targets(project)).map((target) => target.component);
+  if (component !== undefined && !known.includes(component))
+    throw new HarnessError("not-found", `${project} has no ${component}; known: ${known.join(", ") || "nothing yet"}`);
+  const at = io.deps.clock.now();
+  const intent = { deployment: project, component: component ?? null, wanted: "running" as const, at };
+  await tickets.watchdog.intend({ ...intent, by: "lab watchdog reset" });
+  if (json === true) return io.out(`${JSON.stringify(intent)}\n`);
+  io.err(`${component ?? "all of it"} has its attempts back, from the watchdog's next look on\n`);
+}
+
+type Told = Pick<WatchdogEvent, "at" | "component" | "kind" | "reason">;
+const eventLine = ({ at, component, kind, reason }: Told): string =>
+  `${isoTime(at)} ${component.padEnd(14)} ${kind}: ${reason}\n`;

@@ -86,6 +86,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./config.ts")).configCommand(io),
   },
   {
+    name: "mcp",
+    summary: "an incident for MCP clients: serve, token, config",
+    load: async (io) => (await import("./mcp.ts")).mcpCommand(io),
+  },
+  {
     name: "heal",
     summary: "undo what a killed run left behind",
     load: async (io) => (await import("./heal.ts")).healCommand(io),

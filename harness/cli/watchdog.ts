@@ -22,7 +22,6 @@ import { readHolder, takeLock } from "../engine/locks.ts";
 import type { NewWatchdogEvent, Tickets, WatchdogEvent, WatchdogTarget } from "../../tickets/index.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
-import { packageVersion } from "../base/package-version.ts";
 import { watchedDeployment, type DeploymentFlags } from "./watched-deployment.ts";
 
 interface Common {

@@ -13,6 +13,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "harness/monitor": ["tickets"],
   "harness/agent": ["engine", "tickets", "subjects", "control"],
   "harness/control": ["engine", "tickets"],
+  "harness/mcp": ["agent", "tickets", "control"],
   "harness/panel": ["control"],
   "harness/checkers": ["stats"],
   "harness/stats": [],
@@ -26,7 +27,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MODULES =
-  "engine faults monitor agent control panel checkers stats store trial view cli scenarios subjects tickets test bench".split(
+  "engine faults monitor agent control mcp panel checkers stats store trial view cli scenarios subjects tickets test bench".split(
     " ",
   );
 

@@ -66,8 +66,8 @@ const schema = z
     "safety-mode": z
       .enum(["observe", "execute", "propose"], { error: "OPERATOR_SAFETY_MODE must be observe, propose or execute" })
       .default("execute"),
-    "min-workers": workers("MIN_WORKERS").default(1),
-    "max-workers": workers("MAX_WORKERS").default(4),
+    "min-workers": workers("MIN_WORKERS").default(2),
+    "max-workers": workers("MAX_WORKERS").default(16),
   })
   .refine(({ listen, socket }) => listen !== null || socket !== undefined, {
     error: "nothing to listen on: CONTROL_LISTEN is none, and CONTROL_SOCKET is not set",

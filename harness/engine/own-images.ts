@@ -33,14 +33,26 @@ export const ownImages = {
     "subjects/tikv/workload",
   ]),
   agent: fromRoot("operator-agent:1", "agent", [
-    "tsconfig.json",
-    "harness/base",
-    "harness/protocol.ts",
+    ...COMPILED,
     "harness/engine",
     "harness/control",
     "harness/agent",
     "tickets",
     "subjects/tikv/kit",
+  ]),
+  /** Control server; the way to the model is a second program in it. */
+  composeAgent: fromRoot("operator-compose-agent:1", "compose-agent", [
+    ...COMPILED,
+    "harness/engine",
+    "harness/control",
+    "tickets",
+  ]),
+  panel: fromRoot("operator-panel:1", "panel", [
+    ...COMPILED,
+    "harness/engine",
+    "harness/control",
+    "harness/panel",
+    "tickets",
   ]),
   /** Somebody else's client, for load; pinned by its go.mod. */
   goYcsb: {

@@ -36,8 +36,6 @@ export function connectProxy(options: ProxyOptions, log: Log): Server {
     client.once("close", () => tunnels.delete(client));
     openTunnel(target, { client, first, idleMs }, log);
   });
-  // Tunnels are no requests: closing the server alone would wait for them.
-  server.on("close", () => tunnels.forEach((tunnel) => tunnel.destroy()));
   return server;
 }
 

@@ -10,7 +10,7 @@ try {
   const allowed = allowedHosts(process.env);
   const server = connectProxy({ allowed }, log);
   server.listen(PORT, () => log.info("proxy.started", { port: PORT, allowed }));
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => server.close(() => process.exit(0)));
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => process.exit(0));
 } catch (error) {
   log.error("proxy.failed", { why: errorText(error) });
   process.exitCode = 2;

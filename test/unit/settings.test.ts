@@ -15,7 +15,7 @@ const OTHERS = [
 ];
 
 /** What `lab` tells compose and the programs it starts; a person has no reason to set them. */
-const OURS_ALONE = /^(INSTANCE_LABEL|CONFIG_DIR|WORKLOAD_(SEED|RATE|CLIENTS|KEY_PREFIX|DEADLINE_MS))$/;
+const OURS_ALONE = /^(INSTANCE_LABEL|EXIT_WITH_STDIN|CONFIG_DIR|WORKLOAD_(SEED|RATE|CLIENTS|KEY_PREFIX|DEADLINE_MS))$/;
 
 function namesIn(files: readonly string[], pattern: RegExp): string[] {
   return files.flatMap((file) => [...textOf(file).matchAll(pattern)].map(([, name = ""]) => name));
@@ -26,7 +26,10 @@ test(".env.example has every variable that is read, and no other", () => {
     ...CONTROL_VARIABLES,
     ...namesIn(filesOf("harness/**/*.ts"), /\benv\[?\.?"?([A-Z][A-Z0-9_]+)"?\]/g),
     ...namesIn(["harness/engine/instances.ts"], /\bset\("([A-Z_]+)"\)/g),
-    ...namesIn(["harness/agent/config.ts"], /^ {2}"?[a-z-]+"?: "([A-Z_]+)",$/gm),
+    ...namesIn(
+      ["harness/agent/config.ts", "harness/control/compose-agent-config.ts"],
+      /^ {2}"?[a-z-]+"?: "([A-Z_]+)",$/gm,
+    ),
     ...namesIn(filesOf("{docker,subjects}/**/docker-compose.{yml,yaml}"), /\$\{([A-Z0-9_]+)/g),
   ]);
   const settings = [...read].filter((name) => !OTHERS.includes(name) && !OURS_ALONE.test(name));

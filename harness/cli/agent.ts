@@ -3,10 +3,15 @@ import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { Command, Option } from "commander";
+import { z } from "zod";
 import { $ } from "zx";
+import { AGENT_OPERATORS } from "../agent/config.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
+import { SAFETY_MODES, type SafetyMode } from "../base/safety-mode.ts";
 import { openCompose, type Compose } from "../engine/compose.ts";
 import { ensureImage } from "../engine/images.ts";
 import { noEngine } from "../engine/no-engine.ts";
@@ -16,6 +21,7 @@ import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath } from "./open-ticket-file.ts";
 import { openStanding, standingInstance } from "./standing-instance.ts";
+import { safetyMode } from "./trial-options.ts";
 
 interface StartFlags {
   readonly db?: string;
@@ -23,6 +29,7 @@ interface StartFlags {
   readonly model?: string;
   readonly maxUsd?: string;
   readonly observe?: true;
+  readonly safetyMode?: SafetyMode;
   readonly runbooks?: readonly string[];
   readonly once?: true;
 }
@@ -43,10 +50,15 @@ export function agentCommand(io: CliIo): Command {
     .command("start")
     .description("in the foreground, on the cluster of `lab subject up tikv`, until Ctrl-C")
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
-    .addOption(new Option("--operator <name>").choices(["runbook", "claude", "noop", "restart-everything"]))
+    .addOption(new Option("--operator <name>", "default: runbook").choices(AGENT_OPERATORS))
     .option("--model <id>", "with --operator claude")
     .option("--max-usd <amount>", "with --operator claude: stop an incident at this cost; default 2")
     .option("--observe", "look and diagnose, change nothing")
+    .addOption(
+      new Option("--safety-mode <mode>", "propose: each change waits for a person (`lab approve list`)").choices(
+        SAFETY_MODES,
+      ),
+    )
     .option("--runbooks <folder...>", "runbooks of yours, beside the kit's")
     .option("--once", "end after the first incident")
     .action((flags: StartFlags) => start(flags, io));
@@ -79,8 +91,14 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   if (standing === null)
     throw new HarnessError("not-found", "there is no cluster to work on: start one with `lab subject up tikv`");
   if (standing.kind === "docker") io.err(LEGACY_WARNING);
-  const mode = flags.observe === true ? "observe" : io.env["OPERATOR_SAFETY_MODE"] || "execute";
-  io.err(mode === "observe" ? "observe mode: nothing will be changed\n" : "execute mode: it may change the cluster\n");
+  const person = flags.operator === "human";
+  if (person && !(io.stdinIsTty && io.stdoutIsTty))
+    throw new HarnessError("config-invalid", "--operator human needs a terminal: input or output is not one");
+  const mode = flags.observe === true ? "observe" : (flags.safetyMode ?? safetyMode(io.env));
+  io.err(MODE_NOTICE[mode]);
+  if (person) io.err("waiting for an incident; Ctrl-C ends it\n");
+  if (flags.operator === "external")
+    io.err("waiting for an incident; then `lab mcp token` makes a token for it, and `lab mcp serve` the way to it\n");
   const instance = await openStanding(standing, io);
   let settings: Readonly<Record<string, string>>;
   try {
@@ -91,10 +109,12 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
   const child = spawn(process.execPath, [program, ticketPath(io, flags.db), ...programFlags(flags, io.cwd)], {
     env: { ...definedOf(io.env), ...settings, INSTANCE_ID: standing.id },
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: person ? ["inherit", "inherit", "pipe"] : ["ignore", "inherit", "inherit"],
     // Ctrl-C on the terminal reaches us; we tell the agent, so that it ends its session once and in order.
     detached: true,
   });
+  // JSON lines would fall between the person's; the record has everything, and this what went wrong.
+  if (child.stderr !== null) void sayFailures(child.stderr, io);
   const stop = () => child.kill("SIGTERM");
   io.signal.addEventListener("abort", stop, { once: true });
   try {
@@ -110,12 +130,45 @@ function programFlags(flags: StartFlags, cwd: string): readonly string[] {
     ...(flags.operator === undefined ? [] : ["--operator", flags.operator]),
     ...(flags.model === undefined ? [] : ["--model", flags.model]),
     ...(flags.maxUsd === undefined ? [] : ["--max-usd", flags.maxUsd]),
-    ...(flags.observe === undefined ? [] : ["--safety-mode", "observe"]),
+    ...safetyFlags(flags),
     ...(flags.runbooks === undefined
       ? []
       : ["--runbooks", flags.runbooks.map((folder) => resolve(cwd, folder)).join(":")]),
     ...(flags.once === undefined ? [] : ["--once"]),
   ];
+}
+
+const MODE_NOTICE: Readonly<Record<SafetyMode, string>> = {
+  observe: "observe mode: nothing will be changed\n",
+  propose: "propose mode: each change waits for a person; `lab approve list` shows what does\n",
+  execute: "execute mode: it may change the cluster\n",
+};
+
+function safetyFlags({ observe, safetyMode: mode }: StartFlags): readonly string[] {
+  if (observe === true) return ["--safety-mode", "observe"];
+  return mode === undefined ? [] : ["--safety-mode", mode];
+}
+
+async function sayFailures(log: Readable, io: CliIo): Promise<void> {
+  for await (const line of createInterface({ input: log })) {
+    const failed = failure.safeParse(jsonOf(line));
+    if (failed.success) io.err(`${failed.data.event}: ${failed.data.why ?? failed.data.reason ?? "no reason given"}\n`);
+  }
+}
+
+const failure = z.object({
+  level: z.literal("error"),
+  event: z.string(),
+  why: z.string().optional(),
+  reason: z.string().optional(),
+});
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
 }
 
 async function up({ network, json }: { readonly network: string; readonly json?: true }, io: CliIo): Promise<void> {

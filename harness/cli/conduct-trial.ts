@@ -18,7 +18,7 @@ import type { CliIo } from "./io.ts";
 import { BASELINE_DIR, newInstance, sweep } from "./subjects.ts";
 import { packageVersion } from "../base/package-version.ts";
 import type { TrialRequest } from "./trial-request.ts";
-import type { OperatorName } from "./trial-options.ts";
+import { isScripted } from "./trial-options.ts";
 import { trialParts } from "./trial-parts.ts";
 
 const MONITOR_INTERVAL_MS = 500;
@@ -111,7 +111,11 @@ async function announce(
     say(`model ${flags.model ?? DEFAULT_MODEL}, stops at USD ${flags.maxUsd ?? 2}\n`);
     const { requireAcceptedKey } = await import("../agent/operators/claude/try.ts");
     await requireAcceptedKey(io.env, flags.model, io.signal);
-  } else say(`${SCRIPTED_NOTICE}\n`);
+  } else if (flags.operator === "human") return say(`a person works this one, at this terminal; safety mode ${mode}\n`);
+  else if (flags.operator === "external")
+    say("an MCP client works this one: `lab mcp serve`, then `lab mcp token` once there is a ticket\n");
+  else say(`${SCRIPTED_NOTICE}\n`);
+  if (mode === "propose") say("each change waits for a person: `lab approve list` in another terminal\n");
   say(`${scenario.id}: ${scenario.title}; safety mode ${mode}\n`);
 }
 
@@ -156,9 +160,8 @@ function planOf(
   };
 }
 
-const isScripted = (operator: OperatorName): boolean => operator !== "claude";
-
 function viewFor({ scenario, flags }: TrialRequest, seed: number, io: CliIo, quiet: boolean): View {
+  if (flags.operator === "human") return sideView(io);
   if (!quiet && io.stdoutIsTty && canDraw(process.stdout)) {
     const notice = isScripted(flags.operator) ? SCRIPTED_NOTICE : null;
     return liveView({ title: "agent lab", scenario: scenario.id, seed, notice }, process.stdout, io.deps.clock);
@@ -168,6 +171,25 @@ function viewFor({ scenario, flags }: TrialRequest, seed: number, io: CliIo, qui
     show(event: TrialEvent) {
       const line = plainLine(event);
       if (line !== null) write(`${line}\n`);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** While a person works, the terminal is theirs, and what was broken is for them to find. */
+function sideView(io: CliIo): View {
+  const later: string[] = [];
+  let theirs = false;
+  return {
+    show(event: TrialEvent) {
+      if (event.type === "phase" && event.phase === "operator") theirs = true;
+      const line = plainLine(event);
+      const told = event.type === "phase" || event.type === "operator-ended";
+      if (line !== null && told && !theirs) io.out(`${line}\n`);
+      else if (line !== null && event.type !== "step") later.push(line);
+      if (event.type !== "operator-ended") return;
+      theirs = false;
+      io.out(`${later.splice(0).join("\n")}\n`);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

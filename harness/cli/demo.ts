@@ -3,7 +3,7 @@ import { storeKill } from "../../scenarios/tikv/store-kill.ts";
 import { chooseEngine } from "./choose-engine.ts";
 import { conductTrial } from "./conduct-trial.ts";
 import type { CliIo } from "./io.ts";
-import { addTrialFlags, checkTrialFlags, type TrialFlags } from "./trial-options.ts";
+import { addTrialFlags, checkTrialFlags, isScripted, type TrialFlags } from "./trial-options.ts";
 
 /** A person watches: the stand-ins run five times as fast unless a model is at work. */
 const DEMO_TIME_FACTOR = 0.2;
@@ -19,7 +19,7 @@ export function demoCommand(io: CliIo): Command {
   ).action(async (flags: TrialFlags) => {
     const { mode } = checkTrialFlags(flags, io);
     const engine = await chooseEngine(flags.engine, storeKill, io);
-    const scaled = engine === "process" && flags.operator !== "claude";
+    const scaled = engine === "process" && isScripted(flags.operator);
     await conductTrial(
       {
         scenario: storeKill,

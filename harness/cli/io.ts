@@ -7,6 +7,7 @@ export interface CliIo {
   readonly cwd: string;
   /** Aborts on Ctrl-C or SIGTERM, with a HarnessError `interrupted` as reason. */
   readonly signal: AbortSignal;
+  readonly stdinIsTty: boolean;
   readonly stdoutIsTty: boolean;
   /** Results. */
   out(text: string): void;

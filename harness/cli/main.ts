@@ -40,6 +40,7 @@ const io: CliIo = {
   env: process.env,
   cwd: process.cwd(),
   signal: interrupts.signal,
+  stdinIsTty: process.stdin.isTTY === true,
   stdoutIsTty: process.stdout.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),

@@ -9,9 +9,7 @@ import { performTrial } from "./conduct-trial.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { sweep } from "./subjects.ts";
-import type { OperatorName } from "./trial-options.ts";
-
-const SCRIPTED: readonly OperatorName[] = ["runbook", "noop", "restart-everything", "oracle"];
+import { SCRIPTED, type OperatorName } from "./trial-options.ts";
 
 interface Flags {
   readonly engines?: EngineKind[];

@@ -5,8 +5,12 @@ import type { SafetyMode } from "../protocol.ts";
 import type { CliIo } from "./io.ts";
 
 /** What `--operator` takes; `oracle` knows the answer and is for checking scenarios. */
-export const OPERATORS = ["runbook", "claude", "noop", "restart-everything", "oracle"] as const;
+export const OPERATORS = ["runbook", "claude", "human", "external", "noop", "restart-everything", "oracle"] as const;
 export type OperatorName = (typeof OPERATORS)[number];
+
+/** They follow a script: their results show the lab and say nothing about anybody's skill. */
+export const SCRIPTED: readonly OperatorName[] = ["runbook", "noop", "restart-everything", "oracle"];
+export const isScripted = (operator: OperatorName): boolean => SCRIPTED.includes(operator);
 
 export interface TrialFlags {
   readonly seed?: number;
@@ -64,8 +68,12 @@ export function checkTrialFlags(flags: TrialFlags, io: CliIo): { mode: SafetyMod
     throw new HarnessError("usage", "--model and --max-usd go with --operator claude");
   if (operator !== "runbook" && runbooks !== undefined)
     throw new HarnessError("usage", "--runbooks goes with --operator runbook");
-  if (operator === "claude" && timeFactor !== undefined && timeFactor !== 1)
-    throw new HarnessError("usage", "--time-factor is for scripted operators: a model works in real time");
+  if (!isScripted(operator) && timeFactor !== undefined && timeFactor !== 1)
+    throw new HarnessError("usage", "--time-factor is for scripted operators: people and models work in real time");
+  if (operator === "human" && flags.json === true)
+    throw new HarnessError("usage", "--json does not go with --operator human: the terminal is the person's");
+  if (operator === "human" && !(io.stdinIsTty && io.stdoutIsTty))
+    throw new HarnessError("config-invalid", "--operator human needs a terminal: input or output is not one");
   if (operator === "claude" && (io.env["ANTHROPIC_API_KEY"] ?? "") === "")
     throw new HarnessError(
       "api-key-missing",

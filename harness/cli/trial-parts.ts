@@ -90,7 +90,8 @@ function controlOf({ flags, engine }: TrialRequest, { deps, env }: CliIo): Contr
 function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, io: CliIo): OperatorLauncher | null {
   if (scenario.control && scenario.ticket === null) return null;
   if (flags.operator === "oracle") return oracleLauncher(plan, io);
-  if (engine === "process") return childProcessLauncher({ clock: io.deps.clock, env: io.env });
+  const elsewhere = flags.operator === "human" || flags.operator === "external";
+  if (engine === "process" || elsewhere) return childProcessLauncher({ clock: io.deps.clock, env: io.env });
   return async (variant, instance, given, signal) => {
     const { containerLauncher } = await import("../trial/container-operator.ts");
     return await containerLauncher({ env: io.env })(variant, instance, given, signal);

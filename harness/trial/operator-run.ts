@@ -16,8 +16,11 @@ export interface OperatorVariant {
   readonly runbookDirs: readonly string[];
 }
 
+/** `terminal`: a person; `outside`: a client of somebody's, wherever it runs. */
+export type OperatorPlace = "child-process" | "container" | "in-process" | "terminal" | "outside";
+
 export interface OperatorRun extends AsyncDisposable {
-  readonly runsIn: "child-process" | "container" | "in-process";
+  readonly runsIn: OperatorPlace;
   /** Resolves when its program has ended by itself or was stopped; never rejects. */
   readonly ended: Promise<OperatorExit>;
   /** Asks it to end: it releases its lease and closes its session. Killed after `graceMs`. Idempotent. */
@@ -60,7 +63,10 @@ export function operatorEnvironment(
   };
 }
 
-/** The agent's program as a child process: for the process engine. */
+/** The operators that no program of ours is. */
+const ELSEWHERE: Readonly<Record<string, OperatorPlace>> = { human: "terminal", external: "outside" };
+
+/** The agent's program as a child process: for the process engine, and for whoever works from this machine. */
 export function childProcessLauncher(deps: {
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -75,12 +81,13 @@ export function childProcessLauncher(deps: {
     const child = spawn(process.execPath, [program, given.tickets, "--once"], {
       env: { ...passed, ...operatorEnvironment(variant, instance, "host", given.control) },
       cwd: "/",
-      stdio: ["ignore", "pipe", "pipe"],
+      // A person gets the terminal; what the program logs goes to the run's folder either way.
+      stdio: variant.name === "human" ? ["inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe"],
       // A Ctrl-C on the terminal is ours to handle: the operator is told to stop in its turn.
       detached: true,
     });
-    child.stdout.on("data", (chunk: Buffer) => output.take(chunk, "stdout"));
-    child.stderr.on("data", (chunk: Buffer) => output.take(chunk, "stderr"));
+    child.stdout?.on("data", (chunk: Buffer) => output.take(chunk, "stdout"));
+    child.stderr?.on("data", (chunk: Buffer) => output.take(chunk, "stderr"));
     const ended = new Promise<OperatorExit>((done) => {
       child.once("error", (error) => done(output.exit(null, error.message)));
       child.once("close", (code) => done(output.exit(code, null)));
@@ -103,6 +110,7 @@ export function childProcessLauncher(deps: {
       await stop(1_000);
       throw error;
     }
-    return { runsIn: "child-process", ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
+    const runsIn = ELSEWHERE[variant.name] ?? "child-process";
+    return { runsIn, ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
   };
 }

@@ -61,6 +61,7 @@ const io = (): CliIo => ({
   env: { HOME: folder },
   cwd: folder,
   signal: stop.signal,
+  stdinIsTty: false,
   stdoutIsTty: false,
   out: (text) => void (out += text),
   err: () => {},

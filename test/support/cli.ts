@@ -36,6 +36,7 @@ export async function lab(args: readonly string[], options: CliOptions = {}): Pr
     env: options.env ?? {},
     cwd: "/",
     signal: options.signal ?? new AbortController().signal,
+    stdinIsTty: false,
     stdoutIsTty: false,
     out: (text) => void (outcome.out += text),
     err: (text) => void (outcome.err += text),

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../harness/base/clock.ts";
+import { systemClock, type Clock, type EpochMs } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { seededRandom } from "../../harness/base/random.ts";
@@ -17,10 +17,23 @@ export const PERSON = { name: "anna", password: "correct horse battery" } as con
 
 const deps = { clock: systemClock, ids: randomIds, log: silentLog, random: seededRandom(1) };
 
+/** Time as it is, but for how far the test has moved it on. */
+class MovableClock implements Clock {
+  #movedMs = 0;
+  now = (): EpochMs => (systemClock.now() + this.#movedMs) as EpochMs;
+  monotonic = (): number => systemClock.monotonic() + this.#movedMs;
+  sleep = (ms: number, signal?: AbortSignal): Promise<void> => systemClock.sleep(ms, signal);
+  move(ms: number): void {
+    this.#movedMs += ms;
+  }
+}
+
 export interface PanelBench extends AsyncDisposable {
   readonly panel: Panel;
   readonly tokens: TokenCache;
   readonly folder: string;
+  /** Of the panel alone. */
+  readonly clock: MovableClock;
   /** Registers a program, or beats for one that has registered. */
   tell(part: Part, changes?: Readonly<Record<string, unknown>>, status?: PartStatus): Promise<number>;
 }
@@ -46,11 +59,13 @@ export async function panelBench(control: ControlPort, changes: Partial<PanelOpt
     machines: { host: "127.0.0.1", port: 0 },
     ...changes,
   };
-  const panel = await servePanel(options, deps);
+  const clock = new MovableClock();
+  const panel = await servePanel(options, { ...deps, clock });
   return {
     panel,
     tokens,
     folder,
+    clock,
     tell: (part, registration = {}, status = {}) => tellPanel(panel, tokens, part, registration, status),
     [Symbol.asyncDispose]: async () => {
       await panel[Symbol.asyncDispose]();

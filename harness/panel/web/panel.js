@@ -97,14 +97,20 @@ function linkIs(text, level) {
 const said = byId("said");
 const question = byId("confirm");
 
-/** Asks in a dialog; the focus comes back to the button afterwards. */
+let asked = Promise.resolve();
+
+/** Asks in a dialog, one question at a time; the focus comes back to the button afterwards. */
 function sure(text) {
-  byId("confirm-question").textContent = text;
-  question.returnValue = "no";
-  question.showModal();
-  return new Promise((resolve) => {
-    question.addEventListener("close", () => resolve(question.returnValue === "yes"), { once: true });
+  const answer = asked.then(() => {
+    byId("confirm-question").textContent = text;
+    question.returnValue = "no";
+    question.showModal();
+    return new Promise((resolve) => {
+      question.addEventListener("close", () => resolve(question.returnValue === "yes"), { once: true });
+    });
   });
+  asked = answer;
+  return answer;
 }
 
 document.addEventListener("submit", (event) => {

@@ -36,7 +36,7 @@ describe("lab run refuses what makes no sense, before anything is started", () =
     const env = { ANTHROPIC_API_KEY: "k" };
     const outcome = await lab(["demo", "--operator", "claude", "--time-factor", "0.2"], { env });
     expect(outcome).toMatchObject({ code: 2 });
-    expect(outcome.err).toContain("a model works in real time");
+    expect(outcome.err).toContain("people and models work in real time");
   });
 
   it("a mode that does not exist", async () => {

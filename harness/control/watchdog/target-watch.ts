@@ -48,6 +48,8 @@ export class OwnActs {
 
 /** How much of a log is read for its reason to end. */
 const LOG_TAIL = 60;
+/** A program that the loader refuses has said its last word before Docker notes that it was started. */
+const BEFORE_START_MS = 1_000;
 /** Docker stops its containers for up to 15 s each when it ends, and says so as if somebody had asked. */
 const SHUTDOWN_MS = 30_000;
 
@@ -218,7 +220,8 @@ export class TargetWatch {
     const rose = risesNow(container, this.#memory) > 0;
     const ended = container.status === "exited" || container.status === "restarting";
     if (!rose && !(ended && container.exitCode !== 0)) return [];
-    const since = rose && !ended ? this.#memory.lookedAt : container.startedAt;
+    const begin = rose && !ended ? this.#memory.lookedAt : container.startedAt;
+    const since = begin === null ? null : ((begin - BEFORE_START_MS) as EpochMs);
     return await this.#bounded("reading its log", signal, (inner) =>
       this.#context.engine.logs(this.component, { tail: LOG_TAIL, since }, inner),
     );

@@ -411,6 +411,19 @@ describe("a binary that needs a newer C library", () => {
     expect(await watched.state()).toMatchObject({ state: "healthy", attempts: 0, gaveUp: false });
   });
 
+  test("is not taken for the image that worked because the one before it had been stable", async () => {
+    const watched = bench();
+    watched.start({ intervalMs: 1_000, stableMs: 30_000 });
+    await watched.seconds(40);
+    watched.engine.run();
+    watched.engine.set({ id: "second", imageId: "sha256:bbbb" });
+    await watched.seconds(2);
+    watched.engine.exit(1);
+    watched.engine.log = [said];
+    await watched.seconds(2);
+    expect(watched.acts).toEqual(["use-image sha256:aaaa"]);
+  });
+
   test("gives up at once, with a ticket, where no image is known that worked", async () => {
     const watched = bench();
     watched.engine.exit(1);

@@ -117,9 +117,12 @@ export function risesNow(container: WatchedContainer, memory: WatchMemory): numb
 export function rememberLook(memory: WatchMemory, container: WatchedContainer | null, at: EpochMs): WatchMemory {
   if (container === null) return { ...memory, lookedAt: at };
   const rose = risesNow(container, memory);
+  const sameRun = container.id === memory.containerId && container.startedAt === memory.startedAt;
   return {
     ...memory,
     lookedAt: at,
+    // Another run, or another image: what the one before was worth says nothing of it.
+    goodSince: sameRun ? memory.goodSince : null,
     containerId: container.id,
     startedAt: container.startedAt,
     restartCount: container.restartCount,

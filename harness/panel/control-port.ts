@@ -14,6 +14,8 @@ const count = z.number();
 
 const tokenHealth = z.object({ token_age_seconds: z.number().nullable(), last_refresh_ok: z.boolean().nullable() });
 
+const part = z.object({ ok: z.boolean(), why: z.string().nullable() }).nullish();
+
 /** `GET /health`; `planes` is ours, beside the original's keys. */
 export const healthSchema = z.object({
   status: z.string(),
@@ -26,6 +28,11 @@ export const healthSchema = z.object({
     last_command_timestamp_ms: z.number().nullable(),
   }),
   planes: z.record(z.string(), tokenHealth).optional(),
+  engine: part,
+  tickets: part,
+  audit: part,
+  /** What the agent's plane may do: observe, propose or execute. */
+  mode: z.string().optional(),
 });
 export type ControlHealth = z.output<typeof healthSchema>;
 

@@ -19,6 +19,8 @@ import type { Cluster, Done, Sight } from "./sight.ts";
 
 /** The page shows the latest steps; older ones are in `lab session show`. */
 const MAX_ENTRIES = 1_000;
+/** The server answers at once when there is a step, and after so long when there is none. */
+const LONG_POLL_SECONDS = 2;
 
 /** Everything that the page shows, kept up to date. One for all browsers: they cost the control API nothing more. */
 export interface Gatherer {
@@ -56,16 +58,16 @@ export function openGatherer(
   );
   const failures = reader("its metrics", 5_000, 15_000, async (signal) => failuresOf(await control.metrics(signal)));
   const tickets = reader("tickets", 2_000, 15_000, async (signal) => {
-    return ticketsSchema.parse(await control.get("/api/v1/tickets", signal)).tickets;
+    return ticketsSchema.parse(await control.get("/api/v1/tickets?limit=300", signal)).tickets;
   });
   const approvals = reader("approvals", 1_500, 15_000, async (signal) => {
-    return approvalsSchema.parse(await control.get("/api/v1/approvals", signal)).approvals;
+    return approvalsSchema.parse(await control.get("/api/v1/approvals?limit=50", signal)).approvals;
   });
   const watchdog = reader("the watchdog's state", 3_000, 15_000, async (signal) =>
     watchdogSchema.parse(await control.get("/api/v1/watchdog", signal)),
   );
   const sessions = reader("sessions", 2_000, 15_000, async (signal) => {
-    const rows = sessionsSchema.parse(await control.get("/api/v1/sessions", signal)).sessions;
+    const rows = sessionsSchema.parse(await control.get("/api/v1/sessions?limit=20", signal)).sessions;
     if (follow(shownSession(rows))) entries.nudge();
     return rows;
   });
@@ -81,11 +83,12 @@ export function openGatherer(
     session = next;
     return other;
   };
-  const entries = reader("the session's steps", 800, 15_000, async (signal) => {
+  const entries = reader("the session's steps", 200, 15_000, async (signal) => {
     const followed = session;
     if (followed === null || readToEnd) return steps.length;
     const after = steps.at(-1)?.id ?? 0;
-    const target = `/api/v1/sessions/${encodeURIComponent(followed.sessionId)}/entries?after=${after}`;
+    const waitSeconds = followed.status === "running" ? LONG_POLL_SECONDS : 0;
+    const target = `/api/v1/sessions/${encodeURIComponent(followed.sessionId)}/entries?after=${after}&timeout=${waitSeconds}`;
     const { entries: rows } = entriesSchema.parse(await control.get(target, signal));
     // Meanwhile another session may have begun.
     if (session?.sessionId !== followed.sessionId) return steps.length;

@@ -7,6 +7,7 @@ import { assertionKey, verifyAssertion, type AssertionClaims } from "../control/
 import { commandResult, reportRequest } from "../control/contract.ts";
 import { heartbeatSchema, registrationSchema } from "../control/registration.ts";
 import { ApiError } from "../control/server/api-error.ts";
+import type { Epoch } from "../control/server/epoch.ts";
 import type { Gate } from "../control/server/gate.ts";
 import type { TokenCache } from "../control/tokens/index.ts";
 import type { Deps } from "../protocol.ts";
@@ -23,6 +24,9 @@ export interface MachineOptions {
   readonly tokens: TokenCache;
   /** Checks signed requests of agents that hold the panel's token. */
   readonly gate: Gate;
+  readonly serverId: string;
+  readonly epoch: Epoch;
+  readonly version: string;
   readonly deploymentHash: string;
   /** A part has registered or beaten. */
   heard(): void;
@@ -38,6 +42,18 @@ type Bindings = { Bindings: HttpBindings };
 export function machineApp(options: MachineOptions, deps: Pick<Deps, "clock" | "log">): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.get("/health", (c) => c.json({ status: "ok" }));
+  // What a signature needs to name this server and this start of it, as at the control server.
+  app.get("/capabilities", (c) =>
+    c.json({
+      compose_agent: false,
+      control_plane: "status_panel",
+      version: options.version,
+      features: ["queue", "registration"],
+      server_id: options.serverId,
+      boot_epoch: options.epoch.current,
+      time_ms: deps.clock.now(),
+    }),
+  );
   registering(app, options, deps);
   commands(app, options);
   app.notFound((c) => c.json({ error: "no such path", code: "not-found" }, 404));

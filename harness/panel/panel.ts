@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { HarnessError } from "../base/errors.ts";
+import { packageVersion } from "../base/package-version.ts";
 import type { TokenCache } from "../control/tokens/index.ts";
 import { Epoch } from "../control/server/epoch.ts";
 import { Gate } from "../control/server/gate.ts";
@@ -75,10 +76,8 @@ export async function servePanel(options: PanelOptions, deps: PanelDeps): Promis
       features: capabilities.value?.features ?? null,
     };
   };
-  const gate = new Gate(
-    { tokens, epoch: new Epoch(deps), serverId: ids.hex(8), limits: LIMITS, metrics: new ControlMetrics() },
-    { clock, log },
-  );
+  const [serverId, epoch] = [ids.hex(8), new Epoch(deps)];
+  const gate = new Gate({ tokens, epoch, serverId, limits: LIMITS, metrics: new ControlMetrics() }, { clock, log });
   const people = peopleApp(
     {
       users: openUsers(usersFile),
@@ -95,7 +94,21 @@ export async function servePanel(options: PanelOptions, deps: PanelDeps): Promis
     deps,
   );
   const heard = () => gatherer.touched();
-  const machines = machineApp({ parts: registered, desk, tokens, gate, deploymentHash, heard, signal }, deps);
+  const machines = machineApp(
+    {
+      parts: registered,
+      desk,
+      tokens,
+      gate,
+      serverId,
+      epoch,
+      version: packageVersion(),
+      deploymentHash,
+      heard,
+      signal,
+    },
+    deps,
+  );
   await using opened = new AsyncDisposableStack();
   const page = await listen(people, options.page, opened);
   const door = await listen(machines, options.machines, opened);

@@ -172,7 +172,7 @@ function pages(app: Hono<Env>, options: PeopleOptions, deps: Pick<Deps, "clock" 
     try {
       await options.control.post(
         `/api/v1/approvals/${encodeURIComponent(id)}`,
-        { verdict, by: `panel:${name}`, ...(reason === "" ? {} : { reason }), callDigest: call_digest },
+        { decision: verdict, by: `panel:${name}`, ...(reason === "" ? {} : { reason }), call_digest },
         signal,
       );
     } catch (error) {

@@ -142,7 +142,7 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
     expect(control.posted).toEqual([
       {
         target: "/api/v1/approvals/a81c02f4",
-        body: { verdict: "approve", by: "panel:anna", reason: "seen and understood", callDigest: "sha256:00" },
+        body: { decision: "approve", by: "panel:anna", reason: "seen and understood", call_digest: "sha256:00" },
       },
     ]);
   });

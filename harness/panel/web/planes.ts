@@ -13,6 +13,12 @@ export function planesSection(sight: Sight): Html {
   return section("planes", "Control planes", html`${cards}${staleness(sight.health)}`);
 }
 
+const MODES: Readonly<Record<string, string>> = {
+  observe: "look, not change anything",
+  propose: "change what a person has approved",
+  execute: "change the cluster",
+};
+
 function planeCard(
   sight: Sight,
   plane: Plane,
@@ -34,6 +40,12 @@ function planeCard(
     <dl>
       <dt>Who</dt>
       <dd>${who}</dd>
+      ${
+        plane === "compose_agent" && health.value?.mode !== undefined
+          ? html`<dt>It may</dt>
+              <dd>${MODES[health.value.mode] ?? health.value.mode}</dd>`
+          : ""
+      }
       <dt>Version</dt>
       <dd>${version ?? "not known"}</dd>
       <dt>Token age</dt>
@@ -60,10 +72,12 @@ function round(rate: number): string {
 }
 
 function panelAlive({ health, parts }: Sight): Html {
-  if (health.value !== null && health.why === null)
-    return health.value.status === "ok"
-      ? state("ok", "alive")
-      : html`${state("warn", `alive, but ${health.value.status}`)}`;
+  if (health.value !== null && health.why === null) {
+    const { status, engine, tickets, audit } = health.value;
+    const why = [engine, tickets, audit].flatMap((part) => part?.why ?? []).join("; ");
+    if (status === "ok") return state("ok", "alive");
+    return html`${state("warn", `alive, but ${status}`)}${why === "" ? "" : `: ${why}`}`;
+  }
   const legacy = parts.find(
     ({ part, composeAgent, gone, holder }) => part === "agent" && !composeAgent && holder && !gone,
   );

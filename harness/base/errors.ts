@@ -27,6 +27,7 @@ export type ErrorCode =
   | "tickets-newer"
   | "tickets-full"
   | "tokens-failed"
+  | "control-refused"
   | "lease-lost"
   | "operator-failed"
   | "api-key-missing"

@@ -33,6 +33,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   "image-missing": EXIT.environment,
   "network-missing": EXIT.environment,
   "not-supported": EXIT.environment,
+  "control-refused": EXIT.environment,
   "port-taken": EXIT.environment,
   "api-key-missing": EXIT.environment,
   "wrong-state": EXIT.busy,

@@ -5,7 +5,6 @@
  * Names and keys of endpoints that trydirect/status 0.2.1 has too are a superset of its (a test compares them with a
  * recording): `command_id`, `executed_by`, `completed_at`, `result.stdout` and so on.
  */
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Component, Effect } from "../protocol.ts";
 import { execEffect } from "./exec-effect.ts";
@@ -183,10 +182,10 @@ export const fence = z.strictObject({
 });
 export type Fence = z.output<typeof fence>;
 
-/** A person's yes to exactly this call: the row's id and `callDigest` of the command. */
+/** A person's yes to exactly this call: the row in the ticket file, and the digest of what was shown. */
 export const approvalProof = z.strictObject({
   id: z.string().min(1).max(100),
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  digest: z.string().max(100).optional(),
 });
 export type ApprovalProof = z.output<typeof approvalProof>;
 
@@ -275,25 +274,11 @@ export const API_ERRORS = {
   "key-missing": 400,
   /** The idempotency key has been used with another body. */
   "key-reused": 422,
-  /** The same key is being worked on by another transmission of the same request; ask again. */
-  "in-progress": 409,
   "lease-lost": 409,
+  "wrong-state": 409,
   "not-found": 404,
   "audit-failed": 503,
+  /** The server is about to end, or what the endpoint needs does not answer. */
   unavailable: 503,
 } as const;
 export type ApiErrorCode = keyof typeof API_ERRORS;
-
-/** The exact call that a person approved: SHA-256 over name and parsed parameters, in one order of keys. */
-export function callDigest(name: string, params: unknown): string {
-  return createHash("sha256").update(canonicalJson({ name, params })).digest("hex");
-}
-
-/** JSON with sorted keys; what is undefined is left out. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(",")}}`;
-}

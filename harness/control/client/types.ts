@@ -1,4 +1,3 @@
-import type { Engine } from "../../protocol.ts";
 import type { CommandReport, CommandRequest, Fence, ReportRequest } from "../contract.ts";
 import type { ApprovalProof } from "../contract.ts";
 import type { Plane } from "../planes.ts";
@@ -72,6 +71,8 @@ export interface ControlClient extends AsyncDisposable {
   /** Unsigned. */
   health(signal: AbortSignal): Promise<unknown>;
   capabilities(signal: AbortSignal): Promise<unknown>;
+  /** Prometheus text, unsigned. */
+  metrics(signal: AbortSignal): Promise<string>;
   /** Server-sent events of a signed target, from `after` on. Ends when the signal aborts; throws when the server ends it. */
   events(target: string, signal: AbortSignal): Promise<AsyncIterable<ServerEvent>>;
   /** For `Authorization: Assertion …` at the panel. */
@@ -82,9 +83,6 @@ export interface ControlEngineOptions {
   readonly client: ControlClient;
   /** Asked for each call: what incident it is made for. */
   fence?(): Fence | null;
-  /** Asked for each write: a person's yes to it, where the server wants one. */
-  approval?(name: string, params: object): ApprovalProof | null;
+  /** Asked for each write: the id of a person's yes to it, where the server wants one. */
+  approval?(): string | null;
 }
-
-/** `Engine` over the control API. @throws EngineError `engine-unreachable`; ControlError as `execute`. */
-export type OpenControlEngine = (options: ControlEngineOptions, signal: AbortSignal) => Promise<Engine>;

@@ -1,4 +1,4 @@
-import type { Clock, Engine, Ids, InstanceId, Log } from "../../protocol.ts";
+import type { Clock, Engine, Ids, InstanceId, Log, SafetyMode } from "../../protocol.ts";
 import type { Tickets } from "../../../tickets/index.ts";
 import type { AuditTrail } from "../audit/types.ts";
 import type { Plane } from "../planes.ts";
@@ -12,7 +12,7 @@ export interface ControlServerOptions {
   /** Null = no ticket file: nothing is fenced, and the endpoints of tickets answer 404. */
   readonly tickets: Tickets | null;
   /** Of the agent's plane; people's writes are theirs. */
-  readonly mode: "observe" | "execute" | "propose";
+  readonly mode: SafetyMode;
   /** Incidents of this instance alone may be worked on. */
   readonly instance: InstanceId;
   readonly deploymentHash: string;
@@ -51,6 +51,8 @@ export interface ControlServer extends AsyncDisposable {
   readonly socketPath: string | null;
   readonly serverId: string;
   readonly bootEpoch: string;
+  /** As `/capabilities` had them last. */
+  features(): readonly string[];
 }
 
 /** Where to listen: TCP, a Unix socket (0600 unless told otherwise), or both. */
@@ -58,10 +60,3 @@ export interface ListenOptions {
   readonly tcp?: { readonly host: string; readonly port: number } | null;
   readonly socket?: { readonly path: string; readonly mode?: number } | null;
 }
-
-export type ServeControl = (
-  options: ControlServerOptions,
-  listen: ListenOptions,
-  deps: ControlServerDeps,
-  signal: AbortSignal,
-) => Promise<ControlServer>;

@@ -30,6 +30,8 @@ export class LogRing {
   readonly #partial = new Map<Stream, { decoder: StringDecoder; rest: string }>();
   #fd: number | null = null;
   #bytes = 0;
+  /** How often the file has become the older one. */
+  #turns = 0;
 
   constructor(options: LogRingOptions) {
     this.#options = options;
@@ -60,11 +62,20 @@ export class LogRing {
 
   /** Oldest first. */
   async read({ tail, since }: { readonly tail?: number; readonly since?: EpochMs }): Promise<LogLine[]> {
-    const texts = await Promise.all([`${this.#file}.1`, this.#file].map(readIfThere));
+    const texts = await this.#texts();
     const rows = texts.join("").split("\n").slice(0, -1);
     const kept = tail === undefined || since !== undefined ? rows : lastOf(rows, tail);
     const lines = kept.flatMap(parseRow).filter((line) => since === undefined || (line.at ?? 0) >= since);
     return tail === undefined ? lines : lastOf(lines, tail);
+  }
+
+  /** Both files as of one moment: read again when one became the other in between. */
+  async #texts(): Promise<readonly string[]> {
+    for (;;) {
+      const turns = this.#turns;
+      const texts = await Promise.all([`${this.#file}.1`, this.#file].map(readIfThere));
+      if (turns === this.#turns) return texts;
+    }
   }
 
   /** A new container starts with an empty log. */
@@ -104,6 +115,7 @@ export class LogRing {
     if (this.#bytes < (this.#options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES)) return;
     this.close();
     renameSync(this.#file, `${this.#file}.1`);
+    this.#turns += 1;
   }
 
   #tidy(line: string): string {

@@ -1,0 +1,11 @@
+export { controlClient } from "./control-client.ts";
+export { openControlEngine } from "./control-engine.ts";
+export { ControlError } from "./control-error.ts";
+export type {
+  CallOptions,
+  ControlClient,
+  ControlClientOptions,
+  ControlEngineOptions,
+  DeliveredCommand,
+  ServerEvent,
+} from "./types.ts";

@@ -1,0 +1,248 @@
+import { withDeadline } from "../../base/deadline.ts";
+import { errorText, HarnessError } from "../../base/errors.ts";
+import type { Clock, Effect, EpochMs, Log } from "../../protocol.ts";
+import type { AuditEntry, AuditHandle, AuditTrail } from "../audit/types.ts";
+import { commandSpec, type CommandName, type CommandReport, type CommandRequest } from "../contract.ts";
+import type { Plane } from "../planes.ts";
+import type { CommandQueue, NewCommand } from "../queue/command-queue.ts";
+import type { WorkerSlots } from "../queue/worker-slots.ts";
+import { ApiError } from "./api-error.ts";
+import type { CommandCounts } from "./command-counts.ts";
+import { failed, succeeded, targetOf, type Reported } from "./command-report.ts";
+import type { EventHub } from "./event-hub.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import type { ControlMetrics } from "./metrics.ts";
+import { perform, type PerformContext } from "./perform.ts";
+import { checkClaim, type PermitOptions } from "./permit.ts";
+import { RecentAnswers } from "./recent-answers.ts";
+
+/** Everything that a command passes through. */
+export interface RunnerParts extends PermitOptions, PerformContext {
+  readonly audit: AuditTrail;
+  readonly queue: CommandQueue;
+  readonly slots: WorkerSlots;
+  readonly counts: CommandCounts;
+  readonly metrics: ControlMetrics;
+  readonly hub: EventHub;
+  /** Names this start: what an earlier one left running is not ours. */
+  readonly worker: string;
+  readonly executedBy: Plane;
+  /** Aborts when the server ends. */
+  readonly life: AbortSignal;
+}
+
+/** A command that may be carried out as far as its caller's scopes go. */
+export interface AskedCommand {
+  readonly plane: Plane;
+  readonly caller: string;
+  readonly idempotencyKey: string;
+  /** Of endpoint and body: the same key with another is refused. */
+  readonly digest: string;
+  readonly commandId: string;
+  readonly name: CommandName;
+  readonly params: unknown;
+  readonly effect: Effect;
+  readonly request: CommandRequest;
+  /** Begun before and asked for again: a person's approval of it has been used by the first time. */
+  readonly approvalSpent?: boolean;
+}
+
+/** How long a command may wait in line before it is begun. */
+export const LINE_MS = 30_000;
+
+interface Going {
+  readonly digest: string;
+  readonly report: Promise<CommandReport>;
+}
+
+/** Puts the intent on disk and says which row it is; null = a read, which leaves none. */
+type Begin = (auditSeq: number) => number | null;
+
+/**
+ * Carries commands out: one answer per idempotency key, one write at a time per container, and for each two lines in
+ * the audit and (unless it only looks) an intent in the queue before the act.
+ */
+export class CommandRunner {
+  readonly parts: RunnerParts;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #locks = new KeyedLock();
+  readonly #going = new Map<string, Going>();
+  readonly #recent: RecentAnswers;
+
+  constructor(parts: RunnerParts, deps: { readonly clock: Clock; readonly log: Log }) {
+    this.parts = parts;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#recent = new RecentAnswers(deps.clock);
+  }
+
+  /** How many commands are being carried out for callers who wait. */
+  get going(): readonly Promise<unknown>[] {
+    return [...this.#going.values()].map(({ report }) => report);
+  }
+
+  /** @param signal aborts when the caller is gone: reads end, writes go on. @throws ApiError */
+  async execute(asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
+    const key = `${asked.plane}/${asked.idempotencyKey}`;
+    const known = this.#answered(asked) ?? this.#recent.get(key);
+    if (known !== null) return sameBody(known, asked).report;
+    const going = this.#going.get(key);
+    if (going !== undefined) return await sameBody(going, asked).report;
+    const until = asked.effect === "read" ? AbortSignal.any([signal, this.parts.life]) : this.parts.life;
+    const report = this.#first(asked, until);
+    this.#going.set(key, { digest: asked.digest, report });
+    try {
+      const answer = await report;
+      if (asked.effect === "read") this.#recent.keep(key, asked.digest, answer);
+      return answer;
+    } finally {
+      this.#going.delete(key);
+    }
+  }
+
+  /** What is on disk of this key; null = nothing, or it still waits in the queue. */
+  #answered({ plane, idempotencyKey }: AskedCommand): Going | { digest: string; report: CommandReport } | null {
+    const row = this.parts.queue.find(plane, idempotencyKey);
+    if (row === null) return null;
+    if (row.report !== null) return { digest: row.bodyDigest, report: row.report };
+    // Under another transmission of this very start, or left to the queue under the same key.
+    const going = this.#going.get(`${plane}/${idempotencyKey}`);
+    if (going !== undefined) return { digest: row.bodyDigest, report: going.report };
+    throw new ApiError("key-reused", "this key belongs to a command that waits in the queue");
+  }
+
+  async #first(asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
+    using _ = await this.#inLine(asked.plane, signal);
+    const { queue, worker } = this.parts;
+    const expiresAt = (this.#clock.now() + LINE_MS + commandSpec(asked.name).timeoutMs(asked.params)) as EpochMs;
+    const begin: Begin = (auditSeq) =>
+      asked.effect === "read" ? null : queue.begin(rowOf(asked, "server", expiresAt), worker, auditSeq).seq;
+    return await this.carryOut(asked, begin, signal);
+  }
+
+  async #inLine(plane: Plane, signal: AbortSignal): Promise<Disposable> {
+    const what = "a free slot";
+    try {
+      return await withDeadline(this.#clock, { ms: LINE_MS, what, signal }, (inner) => this.parts.slots.acquire(inner));
+    } catch (error) {
+      if (error instanceof HarnessError && error.code === "timeout")
+        throw new ApiError("rate-limited", `too many commands of ${plane} at once`, { retry_after_ms: 1_000 });
+      throw error;
+    }
+  }
+
+  /**
+   * One command in a slot of its own. @throws ApiError for what is refused before the act; whatever the act throws is
+   * in the report.
+   */
+  async carryOut(asked: AskedCommand, begin: Begin, signal: AbortSignal): Promise<CommandReport> {
+    const { audit, counts, hub, queue } = this.parts;
+    const target = targetOf(asked.params);
+    using _ = asked.effect === "read" ? null : await this.#locks.acquire(target ?? "");
+    signal.throwIfAborted();
+    await checkClaim(this.parts, asked);
+    const handle = await this.#intent(audit, entryOf(asked));
+    const seq = begin(handle.seq);
+    counts.ran(asked.plane);
+    const facts = { command_id: asked.commandId, name: asked.name, target, plane: asked.plane, effect: asked.effect };
+    if (asked.effect !== "read") hub.publish("command", { ...facts, status: "running", at: this.#clock.now() });
+    const report = await this.act(asked, signal);
+    if (seq !== null) queue.finish(seq, report);
+    await this.outcome(handle, report);
+    if (asked.effect !== "read")
+      hub.publish("command", { ...facts, status: report.status, error: report.error, at: this.#clock.now() });
+    return report;
+  }
+
+  /** The act alone. Never throws. */
+  async act(asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
+    const { name, params, effect } = asked;
+    const began = this.#clock.monotonic();
+    const what = this.reported(asked);
+    const limit = { ms: commandSpec(name).timeoutMs(params), what: `${name} ${targetOf(params) ?? ""}`.trim(), signal };
+    let report: CommandReport;
+    try {
+      const performed = await withDeadline(this.#clock, limit, (inner) => perform(name, params, this.parts, inner));
+      report = succeeded(what, performed, this.#clock.monotonic() - began);
+    } catch (error) {
+      if (!(error instanceof HarnessError) && !signal.aborted && !(error instanceof ApiError))
+        this.#log.error("control.command-failed", { name, why: errorText(error) });
+      report = failed(what, error, effect, this.#clock.monotonic() - began);
+    }
+    const seconds = (this.#clock.monotonic() - began) / 1_000;
+    this.parts.metrics.command(asked.plane, name, report.status, seconds);
+    return report;
+  }
+
+  reported({ commandId, name, params }: Pick<AskedCommand, "commandId" | "name" | "params">): Reported {
+    return { commandId, name, params, executedBy: this.parts.executedBy, clock: this.#clock };
+  }
+
+  /** Both lines of a command that is not carried out. Its refusal stands even when they cannot be written. */
+  async refused(asked: AuditEntry, error: ApiError): Promise<void> {
+    try {
+      await this.parts.audit.refused(asked, { code: error.code, why: error.message });
+    } catch (failure) {
+      this.#log.error("control.audit-failed", { why: errorText(failure) });
+    }
+  }
+
+  /** The act has been: what cannot be written now is owed, and the trail takes no further intent before it is. */
+  async outcome(handle: AuditHandle, { status, error, error_code: code }: CommandReport): Promise<void> {
+    const verdict = status === "success" ? "ok" : status === "unknown" ? "unknown" : "failed";
+    try {
+      await this.parts.audit.outcome(handle, { verdict, code, ...(error === null ? {} : { why: error }) });
+    } catch (failure) {
+      this.#log.error("control.audit-failed", { why: errorText(failure) });
+    }
+  }
+
+  async #intent(audit: AuditTrail, entry: AuditEntry): Promise<AuditHandle> {
+    try {
+      return await audit.intent(entry);
+    } catch (failure) {
+      this.#log.error("control.audit-failed", { why: errorText(failure) });
+      throw new ApiError("audit-failed", "the audit cannot be written: no command runs until it can");
+    }
+  }
+}
+
+export function rowOf(asked: AskedCommand, executor: "server" | "poller", expiresAt: EpochMs): NewCommand {
+  const { plane, caller, idempotencyKey, digest, commandId, name, params, request } = asked;
+  return {
+    plane,
+    caller,
+    idempotencyKey,
+    bodyDigest: digest,
+    commandId,
+    name,
+    request: { ...request, params },
+    executor,
+    expiresAt,
+  };
+}
+
+export function entryOf(asked: Omit<AskedCommand, "digest" | "idempotencyKey">): AuditEntry {
+  const { plane, caller, name, params, effect, request, commandId } = asked;
+  return {
+    plane,
+    caller,
+    command: name,
+    target: targetOf(params),
+    effect,
+    incident: request.fence?.incident ?? null,
+    commandId,
+    params: {
+      ...(params as object),
+      ...(request.reason === undefined ? {} : { reason: request.reason }),
+      ...(request.approval == null ? {} : { approval: request.approval.id }),
+    },
+  };
+}
+
+function sameBody<T extends { readonly digest: string }>(known: T, { digest }: AskedCommand): T {
+  if (known.digest !== digest)
+    throw new ApiError("key-reused", "this idempotency key has been used with another request");
+  return known;
+}

@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { Component, Engine, EpochMs, LogLine } from "../../protocol.ts";
+import { HarnessError } from "../../base/errors.ts";
+
+/** What `logs` returns. */
+export interface LogPage {
+  /** Oldest first. */
+  readonly lines: readonly LogLine[];
+  /** For the next call: exactly what comes after these lines. */
+  readonly cursor: string;
+  /** There is more already. */
+  readonly more: boolean;
+  /** Lines may have been lost before these: the log was cut, or the container is a new one. */
+  readonly gap: boolean;
+}
+
+/**
+ * A place in a log. The log is a sequence that only grows at its end, and so is the part of it that is not older than
+ * `from`: `count` of those lines have been seen, the last of them with digest `last`. Lines carry the time of their
+ * arrival, which two streams may note out of order by a little; hence `from` lies before the last line.
+ */
+const place = z.strictObject({
+  from: z.number(),
+  count: z.int().nonnegative(),
+  last: z.string().nullable(),
+});
+type Place = z.output<typeof place>;
+
+/** How far apart arrival times of neighbouring lines can be out of order. */
+const OVERLAP_MS = 2_000;
+const DEFAULT_TAIL = 100;
+const DEFAULT_LIMIT = 1_000;
+/** Looked through for a place that was lost. */
+const SEARCH_LINES = 20_000;
+
+export interface LogQuery {
+  readonly tail?: number | undefined;
+  readonly since_ms?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** @throws HarnessError `usage` for a cursor that is none of ours; EngineError as `Engine.logs`. */
+export async function readLog(
+  engine: Pick<Engine, "logs">,
+  component: Component,
+  query: LogQuery,
+  signal: AbortSignal,
+): Promise<LogPage> {
+  const { tail = DEFAULT_TAIL, limit = DEFAULT_LIMIT } = query;
+  if (query.cursor !== undefined) return await readOn(engine, component, parse(query.cursor), limit, signal);
+  const since = query.since_ms === undefined ? {} : { since: query.since_ms as EpochMs };
+  // With `since` alone all of them, from the oldest on.
+  const bound = query.tail === undefined && query.since_ms !== undefined ? SEARCH_LINES : tail;
+  const lines = await engine.logs(component, { tail: bound + 1, ...since }, signal);
+  const wanted = bound === 0 ? [] : lines.slice(-bound);
+  if (bound === 0) return { lines: [], cursor: format(placeAfter(lines)), more: false, gap: false };
+  const shown =
+    query.tail === undefined && query.since_ms !== undefined ? wanted.slice(0, limit) : wanted.slice(-limit);
+  return { lines: shown, cursor: format(placeAfter(shown)), more: shown.at(-1) !== lines.at(-1), gap: false };
+}
+
+async function readOn(
+  engine: Pick<Engine, "logs">,
+  component: Component,
+  at: Place,
+  limit: number,
+  signal: AbortSignal,
+): Promise<LogPage> {
+  const known = (await engine.logs(component, { since: at.from as EpochMs }, signal)).filter(notBefore(at.from));
+  const found = position(known, at);
+  const isEnd = async (): Promise<boolean> => {
+    const [end] = await engine.logs(component, { tail: 1 }, signal);
+    return end === undefined || digest(end) === at.last;
+  };
+  // Nothing new since then is only true if the end is where it was: the clock may have gone back.
+  if (found !== null && (found < known.length || (await isEnd()))) return page(known, found, limit, false);
+  // The place is gone: the log was cut, the container is a new one, or the clock of the engine went back.
+  const all = await engine.logs(component, { tail: SEARCH_LINES }, signal);
+  const again = at.last === null ? null : lastIndexOf(all, at.last);
+  return again === null ? page(all, 0, limit, at.last !== null) : page(all, again + 1, limit, false);
+}
+
+/** How many of the lines have been seen; null = the place is not among them. */
+function position(lines: readonly LogLine[], { count, last }: Place): number | null {
+  if (last === null) return count === 0 ? 0 : null;
+  if (count === 0) return null;
+  const before = lines[count - 1];
+  if (before !== undefined && digest(before) === last) return count;
+  const index = lastIndexOf(lines, last);
+  return index === null ? null : index + 1;
+}
+
+function page(lines: readonly LogLine[], from: number, limit: number, gap: boolean): LogPage {
+  const shown = lines.slice(from, from + limit);
+  const read = lines.slice(0, from + shown.length);
+  return { lines: shown, cursor: format(placeAfter(read)), more: from + limit < lines.length, gap };
+}
+
+/** The place after the last of these lines, which are the end of what has been read and have no hole. */
+function placeAfter(lines: readonly LogLine[]): Place {
+  const last = lines.at(-1);
+  if (last === undefined) return { from: 0, count: 0, last: null };
+  // Only times that are wholly within these lines count: of the first one's, some may lie before them.
+  const oldest = lines[0]?.at ?? 0;
+  const newest = Math.max(...lines.slice(-SEARCH_LINES).map(({ at }) => at ?? 0));
+  const from = Math.max(newest - OVERLAP_MS, Math.min(oldest + 1, last.at ?? 0));
+  return { from, count: lines.filter(notBefore(from)).length, last: digest(last) };
+}
+
+/** A line without a time passes every filter, as it does with the engine. */
+const notBefore =
+  (from: number) =>
+  ({ at }: LogLine): boolean =>
+    at === null || at >= from;
+
+function lastIndexOf(lines: readonly LogLine[], last: string): number | null {
+  const index = lines.findLastIndex((line) => digest(line) === last);
+  return index < 0 ? null : index;
+}
+
+function digest({ stream, at, text }: LogLine): string {
+  return createHash("sha256")
+    .update(`${stream}\n${at ?? ""}\n${text}`)
+    .digest("base64url")
+    .slice(0, 22);
+}
+
+function format(at: Place): string {
+  return Buffer.from(JSON.stringify(at)).toString("base64url");
+}
+
+function parse(text: string): Place {
+  try {
+    return place.parse(JSON.parse(Buffer.from(text, "base64url").toString("utf8")));
+  } catch {
+    throw new HarnessError("usage", "the cursor is none of ours: ask without one first");
+  }
+}

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ConfigError, errorText } from "../base/errors.ts";
 import { SAFETY_MODES } from "../base/safety-mode.ts";
+import { readSettings } from "../control/settings.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
 import { defaultLimits } from "./limits.ts";
 
@@ -42,6 +43,9 @@ const endpointsSchema = z.strictObject({
   prometheusUrl: z.string().nullable(),
 });
 
+const ENGINES =
+  "unix:<engine socket>, docker:<compose project>, or control:http://<host>:<port> or control:unix:<socket> of a compose-agent";
+
 const schema = z.object({
   "pd-urls": z
     .string({ error: "PD_URLS is missing: name the PD members, e.g. http://pd0:2379,http://pd1:2379,http://pd2:2379" })
@@ -52,10 +56,10 @@ const schema = z.object({
     .string({ error: "INSTANCE_ID is missing: it says whose tickets this agent works" })
     .regex(/^[A-Za-z0-9_.-]{1,64}$/),
   engine: z
-    .string({ error: "ENGINE is missing: unix:<engine socket> or docker:<compose project>" })
+    .string({ error: `ENGINE is missing: ${ENGINES}` })
     .regex(
-      /^(unix:\/.+|docker:[a-z0-9][a-z0-9_-]*)$/,
-      "ENGINE must be unix:<engine socket> or docker:<compose project>",
+      /^(unix:\/.+|docker:[a-z0-9][a-z0-9_-]*|control:(https?:\/\/[^\s@?#]+|unix:\/.+))$/,
+      `ENGINE must be ${ENGINES}`,
     ),
   network: z
     .string()
@@ -124,7 +128,11 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
   const settings = read.data;
   if (settings.operator === "claude" && (env["ANTHROPIC_API_KEY"] ?? "") === "")
     throw new ConfigError("the operator claude needs ANTHROPIC_API_KEY; without a key use the operator runbook");
+  const control = controlSettings(values, env);
+  refuseContradiction(settings.engine, control.composeAgentEnabled);
   return {
+    /** What it shares with compose-agent and panel: mode, plane, tokens, addresses. */
+    control,
     ticketsPath: resolve(positionals[0] ?? join(homedir(), ".operator", "tickets.db")),
     once: values["once"] === true,
     pdUrls: settings["pd-urls"],
@@ -152,13 +160,45 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
   };
 }
 
+function controlSettings(values: ReturnType<typeof parsed>["values"], env: Parameters<typeof agentConfig>[1]) {
+  const composeMode = values["compose-mode"];
+  const flags = {
+    composeMode: composeMode === undefined ? undefined : composeMode === true,
+    config: typeof values["config"] === "string" ? values["config"] : undefined,
+  };
+  return readSettings({ env, flags, defaults: { agentId: "agent" } }).settings;
+}
+
+/** Who thinks that the agent has no engine, while it holds one, is badly off; the other way round it is a riddle. */
+function refuseContradiction(engine: string, composeAgentEnabled: boolean): void {
+  const sidecar = engine.startsWith("control:");
+  if (composeAgentEnabled && !sidecar)
+    throw new ConfigError(
+      `compose mode is on, but ENGINE is ${engine.split(":")[0]}:…, which the agent would hold itself; ENGINE must be control:<address of the compose-agent>`,
+    );
+  if (!composeAgentEnabled && sidecar)
+    throw new ConfigError(
+      "ENGINE is control:…, but compose mode is off; say --compose-mode or COMPOSE_AGENT_ENABLED=true",
+    );
+}
+
 function parsed(argv: readonly string[]) {
   const flags = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [flag, { type: "string" }])) as Record<
     Flag,
     { readonly type: "string" }
   >;
   try {
-    return parseArgs({ args: [...argv], options: { ...flags, once: { type: "boolean" } }, allowPositionals: true });
+    return parseArgs({
+      args: [...argv],
+      options: {
+        ...flags,
+        once: { type: "boolean" },
+        config: { type: "string" },
+        "compose-mode": { type: "boolean" },
+      },
+      allowNegative: true,
+      allowPositionals: true,
+    });
   } catch (error) {
     throw new ConfigError(errorText(error));
   }

@@ -9,6 +9,7 @@ import { openTickets } from "../../tickets/index.ts";
 import { defaultEndpoints } from "../../subjects/tikv/kit/default-endpoints.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
+import { announceMode } from "../control/settings.ts";
 import { runAgent } from "./agent.ts";
 import { showAlive } from "./alive.ts";
 import { agentConfig, type AgentConfig } from "./config.ts";
@@ -81,6 +82,7 @@ const log = jsonLog();
 let config: AgentConfig | null = null;
 try {
   config = agentConfig(process.argv.slice(2), process.env);
+  announceMode(config.control, log);
   if (config.once) void endWithParent(stop);
   process.exitCode = await main(config, log, stop.signal);
   stop.abort(new Error("the work is done"));

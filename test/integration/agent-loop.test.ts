@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { HarnessError } from "../../harness/base/errors.ts";
@@ -233,5 +234,33 @@ describe("the program", () => {
     const { code, lines } = await start([], env);
     expect(code).toBe(3);
     expect(lines.at(-1)).toMatchObject({ event: "agent.failed", code: "engine-unreachable" });
+  });
+
+  test.each([
+    ["legacy mode", [], "unix:/nowhere/engine.sock", "warn", "compose_agent=false - running in legacy mode"],
+    [
+      "compose mode",
+      ["--compose-mode"],
+      "control:unix:/nowhere/control.sock",
+      "info",
+      "compose_agent=true - compose-agent sidecar handling Docker operations",
+    ],
+  ])("%s is the first thing it says, and then for which plane", async (_, args, engine, level, event) => {
+    const env = { PD_URLS: "http://pd0:2379", INSTANCE_ID: "a", HOME: "/nowhere", CONTROL_PLANE: "compose_agent" };
+    const child = spawn(process.execPath, [program, ...args], {
+      env: { PATH: process.env["PATH"] ?? "", ...env, ENGINE: engine },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const closed = once(child, "close");
+    const lines: unknown[] = [];
+    for await (const line of createInterface({ input: child.stderr })) {
+      lines.push(JSON.parse(line));
+      if (lines.length === 2) child.kill("SIGKILL");
+    }
+    await closed;
+    expect(lines.slice(0, 2)).toMatchObject([
+      { level, event },
+      { level: "info", event: "Control plane identified", control_plane: "compose_agent" },
+    ]);
   });
 });

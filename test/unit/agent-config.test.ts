@@ -31,12 +31,37 @@ describe("settings of the agent", () => {
     expect(config.limits.usd).toBe(0.5);
   });
 
+  test.each(["control:http://compose-agent:8701", "control:unix:/run/control.sock"])(
+    "compose mode: the flag wins over the variable, ENGINE is %s",
+    (engine) => {
+      const config = agentConfig(["--compose-mode"], { ...env, ENGINE: engine, COMPOSE_AGENT_ENABLED: "false" });
+      expect(config).toMatchObject({ engine, control: { composeAgentEnabled: true } });
+      expect(agentConfig(["--no-compose-mode"], { ...env, COMPOSE_AGENT_ENABLED: "1" }).control).toMatchObject({
+        composeAgentEnabled: false,
+      });
+    },
+  );
+
   test.each<[string, Record<string, string>, readonly string[], RegExp]>([
     ["no PD", { PD_URLS: "" }, [], /^PD_URLS is missing/],
     ["PD that is no URL", { PD_URLS: "pd0:2379" }, [], /PD_URLS/],
     ["no instance", { INSTANCE_ID: "" }, [], /^INSTANCE_ID is missing/],
     ["no engine", { ENGINE: "" }, [], /^ENGINE is missing/],
     ["a strange engine", { ENGINE: "podman" }, [], /ENGINE must be/],
+    ["a compose-agent at no address", { ENGINE: "control:somewhere" }, [], /ENGINE must be/],
+    [
+      "compose mode with an engine of its own",
+      { COMPOSE_AGENT_ENABLED: "yes" },
+      [],
+      /compose mode is on, but ENGINE is unix/,
+    ],
+    ["a compose-agent in legacy mode", { ENGINE: "control:http://c:8701" }, [], /but compose mode is off/],
+    [
+      "a mode that is no word for yes or no",
+      { COMPOSE_AGENT_ENABLED: "on" },
+      [],
+      /^COMPOSE_AGENT_ENABLED must be true, false/,
+    ],
     ["endpoints that are no JSON", { ENDPOINTS: "{" }, [], /ENDPOINTS is not JSON/],
     ["an unknown operator", { OPERATOR: "wizard" }, [], /OPERATOR must be/],
     ["an unknown mode", { OPERATOR_SAFETY_MODE: "yolo" }, [], /OPERATOR_SAFETY_MODE must be/],

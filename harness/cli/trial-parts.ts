@@ -5,7 +5,7 @@ import { runAgent } from "../agent/agent.ts";
 import { defaultLimits } from "../agent/limits.ts";
 import { openEngine } from "../agent/open-engine.ts";
 import { maskerOf } from "../agent/transcript.ts";
-import { errorText, HarnessError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import { announceMode, readSettings } from "../control/settings.ts";
 import { instancePaths, readInstance, stateRoot } from "../engine/instances.ts";
 import { runMonitor, type Judged } from "../monitor/index.ts";
@@ -83,7 +83,10 @@ function controlOf({ flags, engine }: TrialRequest, { deps, env }: CliIo): Contr
   announceMode(settings, deps.log);
   if (!settings.composeAgentEnabled) return null;
   if (engine === "process") return processControl(deps);
-  throw new HarnessError("not-supported", "--compose-mode on Docker is not there yet");
+  return async (instance, given, signal) => {
+    const { containerControl } = await import("../trial/container-control.ts");
+    return await containerControl(deps, { env })(instance, given, signal);
+  };
 }
 
 /** A control without a ticket has nobody to work it. */
@@ -93,6 +96,8 @@ function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, 
   const elsewhere = flags.operator === "human" || flags.operator === "external";
   if (engine === "process" || elsewhere) return childProcessLauncher({ clock: io.deps.clock, env: io.env });
   return async (variant, instance, given, signal) => {
+    if (given.control?.startOperator != null)
+      return await given.control.startOperator(variant, instance, given, signal);
     const { containerLauncher } = await import("../trial/container-operator.ts");
     return await containerLauncher({ env: io.env })(variant, instance, given, signal);
   };

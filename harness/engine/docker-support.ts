@@ -1,9 +1,9 @@
 import type Docker from "dockerode";
-import { errorText } from "../base/errors.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
 import type { InstanceId } from "../protocol.ts";
 import { statusOf } from "./docker-client.ts";
 import { FrameReader } from "./docker-streams.ts";
-import { INSTANCE_LABEL, PART_LABEL, SUPPORT_PART } from "./labels.ts";
+import { COMPOSE_PROJECT, COMPOSE_SERVICE, INSTANCE_LABEL, PART_LABEL, SUPPORT_PART } from "./labels.ts";
 
 /** A container of ours beside the subject's: the operator's engine does not know it, the instance's sweep does. */
 export interface SupportOptions {
@@ -74,6 +74,69 @@ export async function startSupport(
     signal.throwIfAborted();
     throw error;
   }
+}
+
+/** A container that compose has made of one of our files. */
+export interface ComposeContainer {
+  /** As `SupportContainer`; all of its output has come by then. */
+  readonly ended: SupportContainer["ended"];
+  /** Null = it has no health check. */
+  health(signal: AbortSignal): Promise<string | null>;
+  running(signal: AbortSignal): Promise<boolean>;
+  /** What it printed last, for a sentence about why it ended. */
+  lastWords(lines: number): Promise<string>;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** @param output everything that it prints, from its start. @throws HarnessError `not-found` where there is none. */
+export async function composeContainer(
+  docker: Docker,
+  { project, service, output }: { project: string; service: string; output?: SupportOptions["output"] },
+  signal: AbortSignal,
+): Promise<ComposeContainer> {
+  const label = [`${COMPOSE_PROJECT}=${project}`, `${COMPOSE_SERVICE}=${service}`];
+  const [found] = await docker.listContainers({ all: true, filters: { label }, abortSignal: signal });
+  if (found === undefined)
+    throw new HarnessError("not-found", `the project ${project} has no container for ${service}`);
+  const container = docker.getContainer(found.Id);
+  const { printed } = output === undefined ? { printed: Promise.resolve() } : await followLogs(container, output);
+  const exit = container.wait() as Promise<{ readonly StatusCode: number }>;
+  return {
+    ended: exit.then(
+      async ({ StatusCode: code }) => {
+        await printed;
+        return { code, why: null };
+      },
+      (error: unknown) => ({ code: null, why: errorText(error) }),
+    ),
+    health: async (within) => (await container.inspect({ abortSignal: within })).State.Health?.Status ?? null,
+    running: async (within) => (await container.inspect({ abortSignal: within })).State.Running,
+    async lastWords(lines) {
+      const frames = new FrameReader();
+      const bytes = await container.logs({ stdout: true, stderr: true, tail: lines });
+      return frames
+        .push(bytes)
+        .map((frame) => frame.bytes.toString("utf8"))
+        .join("")
+        .trim();
+    },
+    stop: (graceMs) => container.stop({ t: Math.ceil(graceMs / 1000) }).then(() => {}, unlessGone),
+  };
+}
+
+async function followLogs(
+  container: Docker.Container,
+  output: NonNullable<SupportOptions["output"]>,
+): Promise<{ readonly printed: Promise<void> }> {
+  const stream = await container.logs({ follow: true, stdout: true, stderr: true });
+  const frames = new FrameReader();
+  stream.on("data", (chunk: Buffer) => {
+    for (const frame of frames.push(chunk)) output(frame.bytes, frame.stream);
+  });
+  const printed = new Promise<void>((done) => {
+    for (const event of ["end", "error", "close"]) stream.once(event, () => done());
+  });
+  return { printed };
 }
 
 /** From before its start, so that nothing is missed. */

@@ -3,7 +3,7 @@ import type { OperatorPlace } from "./operator-run.ts";
 
 /**
  * How much of the answer the operator's program could have reached by other ways than its tools. `full` needs a
- * container that reaches nothing but the subject and the model, which the control plane brings.
+ * container that reaches nothing but the subject and the model: compose mode on Docker.
  */
 export function blindingOf(runsIn: OperatorPlace | "none"): TrialRecord["blinding"] {
   switch (runsIn) {
@@ -17,6 +17,11 @@ export function blindingOf(runsIn: OperatorPlace | "none"): TrialRecord["blindin
       return { level: "none", why: "a client of somebody's, which may reach anything that its user can" };
     case "container":
       return { level: "partial", why: "its container reaches the internet, for the model" };
+    case "guarded-container":
+      return {
+        level: "full",
+        why: "its container has no engine socket and reaches nothing but the cluster, the control plane and the model's API",
+      };
     case "none":
       return { level: "full", why: "no operator took part" };
   }

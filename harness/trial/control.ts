@@ -4,13 +4,16 @@ import { fileTokens, newToken, rotateToken } from "../control/tokens/index.ts";
 import { PLANES } from "../control/planes.ts";
 import { auditIn, controlHome, verifyAudit } from "../control/audit/index.ts";
 import { setPassword } from "../panel/users.ts";
-import type { Deps, SafetyMode, SubjectInstance } from "../protocol.ts";
+import type { Deps, SubjectInstance } from "../protocol.ts";
 import type { ControlRecord } from "../store/record.ts";
+import type { OperatorLauncher, OperatorVariant } from "./operator-run.ts";
 
 /** The control plane of one trial: a compose-agent and a status panel that were started for it, with tokens of its own. */
 export interface TrialControl extends AsyncDisposable {
-  /** What the operator's program is told in place of the engine's address; neutral words. */
+  /** What an operator's program on this machine is told in place of the engine's address; neutral words. */
   readonly operator: Readonly<Record<string, string>>;
+  /** How its program is started in a container that the control plane's guard covers; null = there are no containers. */
+  readonly startOperator: OperatorLauncher | null;
   /** Where people can watch while it runs, and how to sign in there. */
   readonly panel: string;
   /** Ends the compose-agent in order and says what went through it. Idempotent. */
@@ -22,7 +25,7 @@ export interface ControlGiven {
   readonly tickets: string;
   /** Of the control plane: tokens, audit, queue. Its path says nothing. */
   readonly folder: string;
-  readonly mode: SafetyMode;
+  readonly variant: OperatorVariant;
 }
 
 /** Starts it on an instance that is up. @throws HarnessError; nothing is left then. */
@@ -55,8 +58,9 @@ export async function makePanelUser(folder: string, { ids }: Pick<Deps, "ids">):
 }
 
 const PANEL_USER = "oncall";
-export const usersBelow = (folder: string): string => join(folder, "panel", "users");
-const passwordBelow = (folder: string): string => join(folder, "panel", "password");
+/** Where the panel looks for it, in the folder of its own token. */
+const usersBelow = (folder: string): string => join(tokensBelow(folder), "status_panel", "users");
+const passwordBelow = (folder: string): string => join(tokensBelow(folder), "panel-password");
 export const signInOf = (folder: string): string => `user ${PANEL_USER}, password in ${passwordBelow(folder)}`;
 
 /** What the trial's audit says, once nobody writes it any more. */

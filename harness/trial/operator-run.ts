@@ -17,7 +17,7 @@ export interface OperatorVariant {
 }
 
 /** `terminal`: a person; `outside`: a client of somebody's, wherever it runs. */
-export type OperatorPlace = "child-process" | "container" | "in-process" | "terminal" | "outside";
+export type OperatorPlace = "child-process" | "container" | "guarded-container" | "in-process" | "terminal" | "outside";
 
 export interface OperatorRun extends AsyncDisposable {
   readonly runsIn: OperatorPlace;
@@ -53,6 +53,8 @@ export function operatorEnvironment(
 ): Record<string, string> {
   return {
     ...instance.operatorEnvironment(view),
+    // Said either way, whatever a config file says.
+    COMPOSE_AGENT_ENABLED: "false",
     ...control?.operator,
     INSTANCE_ID: instance.id,
     OPERATOR: variant.name,

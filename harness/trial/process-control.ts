@@ -12,7 +12,6 @@ import {
   makeTokens,
   signInOf,
   tokensBelow,
-  usersBelow,
   type ControlGiven,
   type ControlStarter,
   type TrialControl,
@@ -70,6 +69,7 @@ function controlOf(engine: ProcessOwnerEngine, parts: Parts): TrialControl {
   };
   return {
     operator: operatorVariables(parts),
+    startOperator: null,
     panel: `http://${HOST}:${parts.page} (${signInOf(parts.given.folder)})`,
     finish: () => (finished ??= finish()),
     [Symbol.asyncDispose]: () => remove(engine, [COMPOSE_AGENT, PANEL]),
@@ -114,7 +114,7 @@ function composeAgentSpec(parts: Parts): Omit<NodeSpec, "support"> {
       TOKEN_DIR: tokensBelow(given.folder),
       CONTROL_LISTEN: `${HOST}:${control}`,
       STATE_DIR: given.folder,
-      OPERATOR_SAFETY_MODE: given.mode,
+      OPERATOR_SAFETY_MODE: given.variant.mode,
     },
     ports: { http: control },
   });
@@ -130,7 +130,6 @@ function panelSpec(parts: Parts): Omit<NodeSpec, "support"> {
       TOKEN_DIR: tokensBelow(given.folder),
       PANEL_LISTEN: `${HOST}:${page}`,
       PANEL_AGENTS_LISTEN: `${HOST}:${machines}`,
-      PANEL_USERS_FILE: usersBelow(given.folder),
     },
     ports: { http: page, agents: machines },
   });

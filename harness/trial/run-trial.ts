@@ -192,7 +192,7 @@ async function startControlPlane(
   run.emit({ type: "phase", phase: "steady", text: "starting the control plane" });
   const folder = scope.use(await outsideFolder("control", plan, run, deps));
   const control = scope.use(
-    await parts.control(instance, { tickets, folder: folder.path, mode: plan.variant.mode }, signal),
+    await parts.control(instance, { tickets, folder: folder.path, variant: plan.variant }, signal),
   );
   run.emit({ type: "notice", text: `status panel: ${control.panel}` });
   return control;

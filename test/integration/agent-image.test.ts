@@ -129,7 +129,16 @@ describeDocker("the agent's image", () => {
       const env = Config.Env.filter((entry) => !image.Config.Env?.includes(entry));
       expect(env.map((entry) => entry.split("=")[0]).sort()).toEqual(
         [
-          ...["ANTHROPIC_API_KEY", "ENGINE", "INSTANCE_ID", "NETWORK", "OPERATOR", "OPERATOR_SAFETY_MODE", "PD_URLS"],
+          ...[
+            "ANTHROPIC_API_KEY",
+            "COMPOSE_AGENT_ENABLED",
+            "ENGINE",
+            "INSTANCE_ID",
+            "NETWORK",
+            "OPERATOR",
+            "OPERATOR_SAFETY_MODE",
+            "PD_URLS",
+          ],
           ...Object.keys(process.env).filter((name) => name === "ANTHROPIC_BASE_URL"),
         ].sort(),
       );

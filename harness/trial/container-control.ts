@@ -1,0 +1,182 @@
+import { basename, dirname, join } from "node:path";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { waitFor } from "../base/wait.ts";
+import { ensureAgentImages, openAgentCompose, type AgentSite } from "../engine/agent-compose.ts";
+import type { Compose } from "../engine/compose.ts";
+import { dockerClient } from "../engine/docker-client.ts";
+import { composeContainer, type ComposeContainer } from "../engine/docker-support.ts";
+import { freePortBlock } from "../engine/process/ports.ts";
+import type { Deps, SubjectInstance } from "../protocol.ts";
+import type { ControlRecord } from "../store/record.ts";
+import {
+  controlRecord,
+  makePanelUser,
+  makeTokens,
+  signInOf,
+  tokensBelow,
+  type ControlGiven,
+  type ControlStarter,
+  type TrialControl,
+} from "./control.ts";
+import { OperatorOutput } from "./operator-output.ts";
+import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
+
+const AGENT = "agent";
+const BEHIND = ["compose-agent", "statuspanel"];
+const DOWN_MS = 10_000;
+const HEALTHY = { timeoutMs: 90_000, everyMs: 250 };
+/** Of ours, for the model; the rest of our environment stays here. */
+const PASSED_ON = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+/** Of `operatorEnvironment`: what the compose file takes for its agent. */
+const TAKEN = ["PD_URLS", "PROMETHEUS_URL", "OPERATOR", "OPERATOR_SAFETY_MODE", "MODEL", "MAX_USD"];
+
+/**
+ * Compose mode in containers: the trial's operator runs as `docker/agent/docker-compose.yml` runs it for people, on the
+ * network of the trial's cluster, behind the guard of its namespace. Nothing restarts by itself here: what ends in
+ * mid-trial is the lab's failure.
+ */
+export function containerControl(
+  deps: Deps,
+  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
+): ControlStarter {
+  return async (instance, given, signal) => {
+    await ensureAgentImages("compose", signal);
+    await makeTokens(given.folder, deps, signal);
+    await makePanelUser(given.folder, deps);
+    const { ports } = await freePortBlock(1, deps.random.fork("control"));
+    const [panelPort = 0] = ports;
+    const project = `operator-${instance.id}`;
+    const compose = await openAgentCompose("compose", project, siteOf(instance, given, panelPort, env), signal);
+    const down = () => compose.down({ volumes: true, timeoutMs: DOWN_MS }, new AbortController().signal);
+    try {
+      await compose.up({ services: BEHIND }, signal);
+      const sidecar = await composeContainer(await dockerClient(env), { project, service: "compose-agent" }, signal);
+      await healthy(sidecar, deps, signal);
+      return controlOf({ instance, given, project, panelPort, compose, sidecar, down });
+    } catch (error) {
+      await down();
+      throw error;
+    }
+  };
+}
+
+interface Running {
+  readonly instance: SubjectInstance;
+  readonly given: ControlGiven;
+  readonly project: string;
+  readonly panelPort: number;
+  readonly compose: Compose;
+  readonly sidecar: ComposeContainer;
+  down(): Promise<void>;
+}
+
+function controlOf(running: Running): TrialControl {
+  const { instance, given, panelPort, sidecar, down } = running;
+  let finished: Promise<ControlRecord> | null = null;
+  const finish = async (): Promise<ControlRecord> => {
+    await sidecar.stop(DOWN_MS);
+    return controlRecord(given.folder);
+  };
+  return {
+    panel: `http://127.0.0.1:${panelPort} (${signInOf(given.folder)})`,
+    // From this machine by the socket beside the queue; the container's own variables are in the compose file.
+    operator: {
+      ENGINE: `control:unix:${join(given.folder, "control.sock")}`,
+      AGENT_ID: "operator",
+      DEPLOYMENT_HASH: instance.id,
+      COMPOSE_AGENT_ENABLED: "true",
+      CONTROL_PLANE: "compose_agent",
+      TOKEN_DIR: tokensBelow(given.folder),
+    },
+    startOperator: operatorIn(running),
+    finish: () => (finished ??= finish()),
+    [Symbol.asyncDispose]: down,
+  };
+}
+
+/** The agent's container of the same project, with its network's guard and its way to the model. */
+function operatorIn({ project, compose }: Running): OperatorLauncher {
+  return async (variant, _instance, { log }, signal) => {
+    if (variant.runbookDirs.length > 0)
+      throw new HarnessError("not-supported", "--runbooks with --compose-mode works on the process engine only");
+    const output = new OperatorOutput(log);
+    await compose.up({ services: [AGENT] }, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw new HarnessError("operator-failed", `cannot start the operator's container: ${errorText(cause)}`, {
+        cause,
+      });
+    });
+    const container = await composeContainer(
+      await dockerClient(),
+      { project, service: AGENT, output: (bytes, stream) => output.take(bytes, stream) },
+      signal,
+    );
+    const run = runOf(container, output);
+    try {
+      await output.listening(run.ended, signal);
+      return run;
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
+}
+
+function runOf(container: ComposeContainer, output: OperatorOutput): OperatorRun {
+  const ended = container.ended.then(({ code, why }) => output.exit(code, why));
+  return {
+    runsIn: "guarded-container",
+    ended,
+    stop: (graceMs) => container.stop(graceMs),
+    [Symbol.asyncDispose]: () => container.stop(5_000),
+  };
+}
+
+/** @throws HarnessError with the end of what it said when it ends, or is not well in time. */
+async function healthy(sidecar: ComposeContainer, { clock }: Deps, signal: AbortSignal): Promise<void> {
+  try {
+    await waitFor(
+      async () => {
+        if (!(await sidecar.running(signal))) throw new HarnessError("operator-failed", "it has ended");
+        return (await sidecar.health(signal)) === "healthy";
+      },
+      { ...HEALTHY, clock, what: "the compose-agent to be well", signal },
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    const said = await sidecar.lastWords(3).catch(() => "");
+    throw new HarnessError("operator-failed", `cannot start the control plane: ${errorText(cause)}\n${said}`, {
+      cause,
+    });
+  }
+}
+
+function siteOf(
+  instance: SubjectInstance,
+  { tickets, folder, variant }: ControlGiven,
+  panelPort: number,
+  env: Readonly<Record<string, string | undefined>>,
+): AgentSite {
+  const told = operatorEnvironment(variant, instance, "network", null);
+  const pick = (from: Readonly<Record<string, string | undefined>>, names: readonly string[]) =>
+    Object.fromEntries(names.map((name) => [name, from[name] ?? ""]));
+  return {
+    ticketsDir: dirname(tickets),
+    ticketsFile: basename(tickets),
+    network: instance.engine.network,
+    subjectProject: (told["ENGINE"] ?? "").replace(/^docker:/, ""),
+    instance: instance.id,
+    stateDir: folder,
+    tokenDir: tokensBelow(folder),
+    more: {
+      ...pick(env, PASSED_ON),
+      ...pick(told, TAKEN),
+      DEPLOYMENT_HASH: instance.id,
+      INSTANCE_LABEL: instance.id,
+      PANEL_PORT: String(panelPort),
+      RESTART_POLICY: "no",
+      AGENT_FLAGS: "--once",
+      AGENT_ID: "operator",
+    },
+  };
+}

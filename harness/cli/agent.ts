@@ -1,22 +1,21 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { stat } from "node:fs/promises";
-import { homedir, userInfo } from "node:os";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { Command, Option } from "commander";
 import { z } from "zod";
 import { $ } from "zx";
 import { AGENT_OPERATORS } from "../agent/config.ts";
-import { errorText, HarnessError } from "../base/errors.ts";
-import { makeFolder } from "../base/make-folder.ts";
+import { HarnessError } from "../base/errors.ts";
 import { SAFETY_MODES, type SafetyMode } from "../base/safety-mode.ts";
-import { openCompose, type Compose } from "../engine/compose.ts";
-import { ensureImage } from "../engine/images.ts";
+import { PLANES } from "../control/planes.ts";
+import { readSettings, type ControlSettings } from "../control/settings.ts";
+import { fingerprintOf, rotateToken, tokenProvider } from "../control/tokens/index.ts";
+import { agentVariables, ensureAgentImages, openAgentCompose, type AgentMode } from "../engine/agent-compose.ts";
 import { noEngine } from "../engine/no-engine.ts";
 import { ownImages } from "../engine/own-images.ts";
-import { attachedId } from "./attached-id.ts";
+import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath } from "./open-ticket-file.ts";
@@ -34,10 +33,15 @@ interface StartFlags {
   readonly once?: true;
 }
 
-const COMPOSE_FILE = resolve(import.meta.dirname, "../../docker/agent/docker-compose.legacy.yml");
-const PROJECT = "operator-agent";
+interface UpFlags {
+  readonly network: string;
+  /** Undefined = as the settings say. */
+  readonly composeMode?: boolean;
+  readonly config?: string;
+  readonly json?: true;
+}
+
 const NETWORK = "tikv_default";
-const SOCKET = "/var/run/docker.sock";
 
 /** This deployment gives the operator the whole engine, and people are told so every time. */
 export const LEGACY_WARNING =
@@ -62,28 +66,35 @@ export function agentCommand(io: CliIo): Command {
     .option("--runbooks <folder...>", "runbooks of yours, beside the kit's")
     .option("--once", "end after the first incident")
     .action((flags: StartFlags) => start(flags, io));
-  command
-    .command("up")
-    .description("in its container on the network tikv_default; rebuilds when sources changed")
-    .option("--network <name>", "another network", NETWORK)
-    .option("--json", "machine-readable")
-    .action((flags: { network: string; json?: true }) => up(flags, io));
+  upOptions(command.command("up"))
+    .description("in containers on the network tikv_default; rebuilds when sources changed")
+    .option("--compose-mode", "the compose-agent alone holds the engine's socket")
+    .option("--no-compose-mode", "the agent holds the engine's socket itself")
+    .option("--legacy", "the same")
+    .action((flags: UpFlags & { legacy?: true }) => up(flags.legacy ? { ...flags, composeMode: false } : flags, io));
+  upOptions(command.command("env"))
+    .description("the variables that docker/agent/docker-compose.yml needs, made ready, for starting it by hand")
+    .action((flags: UpFlags) => printVariables(flags, io));
   command
     .command("down")
-    .description("stops and removes the container; tickets stay")
+    .description("stops and removes the containers; tickets, tokens and audit stay")
     .option("--json", "machine-readable")
-    .action(async ({ json }: { json?: true }) => {
-      await (await compose(NETWORK, io)).down({}, io.signal);
-      if (json) io.out(`${JSON.stringify({ project: PROJECT, state: "gone" })}\n`);
-      else io.err("the agent's container is gone\n");
-    });
+    .action((flags: { json?: true }) => down(flags, io));
   command
     .command("logs")
-    .description("what the container has said: JSON lines")
+    .description("what a container has said: JSON lines")
+    .argument("[component]", "compose-agent, statuspanel, model-proxy or agent-net", "agent")
     .option("-f, --follow", "go on until Ctrl-C")
     .option("--tail <lines>", "only the last ones", "200")
-    .action((flags: { follow?: true; tail: string }) => logs(flags, io));
+    .action((service: string, flags: { follow?: true; tail: string }) => logs(service, flags, io));
   return command;
+}
+
+function upOptions(command: Command): Command {
+  return command
+    .option("--network <name>", "another network", NETWORK)
+    .option("--config <file>", "settings; default ~/.config/operator/config.json")
+    .option("--json", "machine-readable");
 }
 
 async function start(flags: StartFlags, io: CliIo): Promise<void> {
@@ -171,28 +182,87 @@ function jsonOf(line: string): unknown {
   }
 }
 
-async function up({ network, json }: { readonly network: string; readonly json?: true }, io: CliIo): Promise<void> {
-  io.err(LEGACY_WARNING);
-  // Before compose can: it would make the folder as root, and readable by everyone.
-  const folder = dirname(ticketPath(io, undefined));
-  try {
-    makeFolder(folder, 0o700);
-  } catch (error) {
-    throw new HarnessError("store-failed", `cannot make ${folder}: ${errorText(error)}`, { cause: error });
-  }
-  const { uid } = await stat(folder);
-  if (uid !== userInfo().uid)
-    throw new HarnessError(
-      "store-failed",
-      `${folder} belongs to another user (uid ${uid}): sudo chown -R $(id -u) ${folder}`,
-    );
+async function up(flags: UpFlags, io: CliIo): Promise<void> {
+  const { network, json } = flags;
+  const settings = settingsOf(flags, io);
+  const mode: AgentMode = settings.composeAgentEnabled ? "compose" : "legacy";
+  io.err(mode === "legacy" ? LEGACY_WARNING : "the compose-agent alone holds the Docker socket (compose mode)\n");
+  const site = await agentSite({ network, settings }, io);
   await requireNetwork(network, io);
-  const { tag: image } = ownImages.agent;
-  const built = await ensureImage(ownImages.agent, io.signal);
-  if (built) io.err(`built ${image}\n`);
-  await (await compose(network, io)).up({}, io.signal);
-  if (json) io.out(`${JSON.stringify({ project: PROJECT, network, image, built, state: "up" })}\n`);
+  if (mode === "compose" && settings.vault === null) await ensureTokens(settings, io);
+  const built = await ensureAgentImages(mode, io.signal);
+  for (const image of built) io.err(`built ${image}\n`);
+  const running = await runningMode(io.signal);
+  const compose = await openAgentCompose(mode, AGENT_PROJECT, site, io.signal);
+  // What only the other form has would stay.
+  if (running !== null && running !== mode) await compose.down({}, io.signal);
+  await compose.up({}, io.signal);
+  if (json)
+    io.out(
+      `${JSON.stringify({ project: AGENT_PROJECT, network, mode, image: ownImages.agent.tag, built, state: "up" })}\n`,
+    );
   else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
+}
+
+/** The variables of the compose files, for whoever starts them by hand. */
+async function printVariables(flags: UpFlags, io: CliIo): Promise<void> {
+  const settings = settingsOf(flags, io);
+  const site = await agentSite({ network: flags.network, settings }, io);
+  if (settings.vault === null) await ensureTokens(settings, io);
+  await openAgentCompose("compose", AGENT_PROJECT, site, io.signal);
+  const variables = await agentVariables(site);
+  if (flags.json) io.out(`${JSON.stringify(variables)}\n`);
+  else
+    io.out(
+      Object.entries(variables)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(""),
+    );
+}
+
+function settingsOf(flags: Pick<UpFlags, "composeMode" | "config">, io: CliIo): ControlSettings {
+  return readSettings({ env: io.env, flags: { composeMode: flags.composeMode, config: flags.config } }).settings;
+}
+
+/** A plane without a token lets nobody in; the first ones are drawn here. */
+async function ensureTokens(settings: ControlSettings, io: CliIo): Promise<void> {
+  for (const plane of PLANES) {
+    const provider = tokenProvider(settings, plane, io.deps);
+    if ((await provider.fetch(plane, io.signal)) !== null) continue;
+    const { current } = await rotateToken(provider, plane, {}, io.deps, io.signal);
+    io.err(`made a token for ${plane} (${fingerprintOf(current.token)})\n`);
+  }
+}
+
+/** Which of the two forms is there now; null = none. */
+async function runningMode(signal: AbortSignal): Promise<AgentMode | null> {
+  const services = await containers('{{.Label "com.docker.compose.service"}}', signal);
+  return services.length === 0 ? null : services.includes("compose-agent") ? "compose" : "legacy";
+}
+
+async function containers(format: string, signal: AbortSignal, service?: string): Promise<readonly string[]> {
+  const filters = [
+    `label=com.docker.compose.project=${AGENT_PROJECT}`,
+    ...(service === undefined ? [] : [`label=com.docker.compose.service=${service}`]),
+  ];
+  const found = await $({
+    quiet: true,
+    nothrow: true,
+    signal,
+  })`docker ps -a ${filters.flatMap((filter) => ["--filter", filter])} --format ${format}`;
+  signal.throwIfAborted();
+  if (found.exitCode !== 0) throw noEngine(found.stderr);
+  return found.stdout.split("\n").filter((line) => line !== "");
+}
+
+/** The form that is there, or, where none is, whichever leaves least behind. */
+async function down({ json }: { readonly json?: true }, io: CliIo): Promise<void> {
+  const settings = settingsOf({}, io);
+  const site = await agentSite({ network: NETWORK, settings }, io);
+  const mode = (await runningMode(io.signal)) ?? "compose";
+  await (await openAgentCompose(mode, AGENT_PROJECT, site, io.signal)).down({}, io.signal);
+  if (json) io.out(`${JSON.stringify({ project: AGENT_PROJECT, state: "gone" })}\n`);
+  else io.err(mode === "compose" ? "the agent's containers are gone\n" : "the agent's container is gone\n");
 }
 
 async function requireNetwork(network: string, io: CliIo): Promise<void> {
@@ -204,42 +274,14 @@ async function requireNetwork(network: string, io: CliIo): Promise<void> {
   throw noEngine(found.stderr);
 }
 
-async function compose(network: string, io: CliIo): Promise<Compose> {
-  const standing = standingInstance(io);
-  const { uid, gid } = userInfo();
-  const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
-  const project = onDocker?.project ?? network.replace(/_default$/, "");
-  const env = {
-    HOME: io.env["HOME"] ?? homedir(),
-    AGENT_IMAGE: ownImages.agent.tag,
-    HOST_UID: String(uid),
-    HOST_GID: String(gid),
-    DOCKER_GID: await socketGroup(),
-    TIKV_NETWORK: network,
-    SUBJECT_PROJECT: project,
-    // Of the monitor that watches the same cluster: `lab monitor run`, there with --attach.
-    INSTANCE_ID: onDocker?.id ?? (io.env["INSTANCE_ID"] || attachedId(project)),
-  };
-  return await openCompose({ file: COMPOSE_FILE, project: PROJECT, env }, io.signal);
-}
-
-/** Who may use the engine's socket; 0 where it cannot be told. */
-async function socketGroup(): Promise<string> {
-  try {
-    return String((await stat(SOCKET)).gid);
-  } catch {
-    return "0";
-  }
-}
-
-async function logs(flags: { readonly follow?: true; readonly tail: string }, io: CliIo): Promise<void> {
-  const found = await $({
-    quiet: true,
-    nothrow: true,
-  })`docker ps -aq --filter label=com.docker.compose.project=${PROJECT}`;
-  const id = found.stdout.trim().split("\n")[0] ?? "";
-  if (found.exitCode !== 0) throw noEngine(found.stderr);
-  if (id === "") throw new HarnessError("not-found", "the agent's container is not there: `lab agent up` starts it");
+async function logs(
+  service: string,
+  flags: { readonly follow?: true; readonly tail: string },
+  io: CliIo,
+): Promise<void> {
+  const [id] = await containers("{{.ID}}", io.signal, service);
+  if (id === undefined)
+    throw new HarnessError("not-found", `the container ${service} is not there: \`lab agent up\` starts it`);
   const follow = flags.follow === true ? ["--follow"] : [];
   const child = spawn("docker", ["logs", "--tail", flags.tail, ...follow, id], {
     stdio: ["ignore", "inherit", "inherit"],

@@ -4,7 +4,7 @@ import { jsonLog } from "../../base/log.ts";
 import { allowedHosts } from "./allowed-hosts.ts";
 import { connectProxy } from "./connect-proxy.ts";
 
-const PORT = 8703;
+const PORT = 8704;
 const log = jsonLog();
 try {
   const allowed = allowedHosts(process.env);

@@ -1,0 +1,60 @@
+import { stat } from "node:fs/promises";
+import { homedir, userInfo } from "node:os";
+import { dirname, join } from "node:path";
+import { errorText, HarnessError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
+import type { ControlSettings } from "../control/settings.ts";
+import type { AgentSite } from "../engine/agent-compose.ts";
+import { attachedId } from "./attached-id.ts";
+import type { CliIo } from "./io.ts";
+import { ticketPath } from "./open-ticket-file.ts";
+import { standingInstance } from "./standing-instance.ts";
+
+/** Compose project of `lab agent up`. */
+export const AGENT_PROJECT = "operator-agent";
+
+/**
+ * What the agent's compose files are told on this machine: the user's ticket folder, the standing cluster or the one on
+ * `network`, and folders that are no part of `~/.operator`, which the agent's container mounts.
+ *
+ * @throws HarnessError `store-failed` when the ticket folder cannot be made, or is somebody else's.
+ */
+export async function agentSite(
+  { network, settings }: { readonly network: string; readonly settings: Pick<ControlSettings, "tokenDir"> },
+  io: CliIo,
+): Promise<AgentSite> {
+  const standing = standingInstance(io);
+  const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
+  const project = onDocker?.project ?? network.replace(/_default$/, "");
+  return {
+    ticketsDir: await ownFolder(dirname(ticketPath(io, undefined))),
+    network,
+    subjectProject: project,
+    // Of the monitor that watches the same cluster: `lab monitor run`, there with --attach.
+    instance: onDocker?.id ?? (io.env["INSTANCE_ID"] || attachedId(project)),
+    stateDir: io.env["STATE_DIR"] || defaultStateDir(io.env),
+    tokenDir: settings.tokenDir,
+  };
+}
+
+/** Before compose can: it would make the folder as root, and readable by everyone. */
+async function ownFolder(folder: string): Promise<string> {
+  try {
+    makeFolder(folder, 0o700);
+  } catch (error) {
+    throw new HarnessError("store-failed", `cannot make ${folder}: ${errorText(error)}`, { cause: error });
+  }
+  const { uid } = await stat(folder);
+  if (uid !== userInfo().uid)
+    throw new HarnessError(
+      "store-failed",
+      `${folder} belongs to another user (uid ${uid}): sudo chown -R $(id -u) ${folder}`,
+    );
+  return folder;
+}
+
+/** Where the compose-agent keeps audit and queue when it runs without a container, too. */
+function defaultStateDir(env: CliIo["env"]): string {
+  const state = env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state");
+  return join(state, "compose-agent");
+}

@@ -154,6 +154,8 @@ export class AccessBook implements IncidentAccess {
 }
 
 const bare = ({ batchKey, holder, attempt }: Claim): Claim => ({ batchKey, holder, attempt });
+/** The name of a token in logs and lists. */
+export const tokenFingerprint = (token: string): string => fingerprint(digestOfToken(token));
 const digestOfToken = (token: string): string => createHash("sha256").update(token).digest("hex");
 const fingerprint = (digest: string): string => digest.slice(0, 16);
 

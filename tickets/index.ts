@@ -10,7 +10,13 @@ export {
   type Proposal,
   type UseOutcome,
 } from "./approvals.ts";
-export type { Admission, Door, IncidentAccess, IssuedToken } from "./incident-access.ts";
+export {
+  tokenFingerprint,
+  type Admission,
+  type Door,
+  type IncidentAccess,
+  type IssuedToken,
+} from "./incident-access.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { openTickets, type TicketOptions } from "./open-tickets.ts";
 export { TICKET_STATUSES, TRANSITIONS, type TicketStatus, type Transition } from "./transitions.ts";

@@ -7,7 +7,7 @@ import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/
 import { Hono } from "hono";
 import { errorText, HarnessError } from "../base/errors.ts";
 import type { Clock, Ids, Log } from "../protocol.ts";
-import type { Admission } from "../../tickets/index.ts";
+import { tokenFingerprint, type Admission } from "../../tickets/index.ts";
 import { visitor } from "./door-client.ts";
 import { incidentServer } from "./incident-server.ts";
 
@@ -77,33 +77,33 @@ function mcpApp(
   sessions: Map<string, Session>,
   deps: Deps,
   signal: AbortSignal,
-): Hono<{ Variables: { admission: Admission; token: string } }> {
+): Hono<{ Variables: { token: string } }> {
   const names = new Set([...OWN_NAMES, ...options.allowHosts]);
-  const app = new Hono<{ Variables: { admission: Admission; token: string } }>();
+  const app = new Hono<{ Variables: { token: string } }>();
   app.use(async (c, next) => {
     if (!names.has(hostName(c.req.header("host")))) return c.json({ error: "this name is not ours" }, 403);
     const origin = c.req.header("origin");
     if (origin !== undefined && !(URL.canParse(origin) && names.has(new URL(origin).hostname)))
       return c.json({ error: "not from this origin" }, 403);
     const token = /^Bearer (\S+)$/.exec(c.req.header("authorization") ?? "")?.[1];
-    const admission = token === undefined ? null : await options.admit(token);
-    if (token === undefined || admission === null) {
-      c.header("WWW-Authenticate", token === undefined ? "Bearer" : 'Bearer error="invalid_token"');
-      return c.json({ error: "a bearer token that is good for an incident is needed" }, 401);
-    }
+    if (token === undefined) return unauthorized(null);
     c.set("token", token);
-    c.set("admission", admission);
     await next();
   });
   app.all("/mcp", async (c) => {
-    const { admission, token } = c.var;
+    const { token } = c.var;
     const id = c.req.header("mcp-session-id");
-    if (id === undefined) return await begin({ admission, token }, c.req.raw, { options, sessions, deps, signal });
-    const session = sessions.get(id);
-    // Somebody else's session does not exist for this token.
-    if (session === undefined || session.fingerprint !== admission.fingerprint)
-      return c.json({ jsonrpc: "2.0", error: { code: -32_001, message: "Session not found" }, id: null }, 404);
-    return await session.transport.handleRequest(c.req.raw);
+    if (id !== undefined) {
+      const session = sessions.get(id);
+      // Somebody else's session does not exist for this token. Whether the token is still good the door says, in words
+      // that a model can read.
+      if (session === undefined || session.fingerprint !== tokenFingerprint(token))
+        return c.json({ jsonrpc: "2.0", error: { code: -32_001, message: "Session not found" }, id: null }, 404);
+      return await session.transport.handleRequest(c.req.raw);
+    }
+    const admission = await options.admit(token);
+    if (admission === null) return unauthorized("invalid_token");
+    return await begin({ admission, token }, c.req.raw, { options, sessions, deps, signal });
   });
   app.onError((error, c) => {
     deps.log.warn("mcp.failed", { why: errorText(error) });
@@ -111,6 +111,13 @@ function mcpApp(
     return c.json({ error: over ? error.message : "the session cannot be reached" }, over ? 401 : 503);
   });
   return app;
+}
+
+/** RFC 6750, section 3. */
+function unauthorized(error: "invalid_token" | null): Response {
+  const body = { error: "a bearer token that is good for an incident is needed" };
+  const challenge = error === null ? "Bearer" : `Bearer error="${error}"`;
+  return Response.json(body, { status: 401, headers: { "www-authenticate": challenge } });
 }
 
 /** A request without a session: only `initialize` begins one, which the transport itself sees to. */

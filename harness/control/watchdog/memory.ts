@@ -100,12 +100,19 @@ export function rememberEvent(memory: WatchMemory, event: WatchedEvent, ours: bo
   }
 }
 
+/** An engine that ends stops its containers as if somebody had asked, for up to 15 s each (moby `daemon.Shutdown`). */
+const SHUTDOWN_MS = 30_000;
+/** One that still answers so long after a stop was not ending then: it closes its API first. */
+const ANSWERED_MS = 2_000;
+
 /**
  * The engine went away. What it stopped just before was its own shutdown, not a person: those containers are to come
  * back with it.
  */
-export function forgetShutdown(memory: WatchMemory, goneAt: EpochMs, withinMs: number): WatchMemory {
-  return memory.stop !== null && goneAt - memory.stop.at <= withinMs ? { ...memory, stop: null } : memory;
+export function forgetShutdown(memory: WatchMemory, goneAt: EpochMs): WatchMemory {
+  const { stop, lookedAt } = memory;
+  if (stop === null || goneAt - stop.at > SHUTDOWN_MS) return memory;
+  return (lookedAt ?? 0) - stop.at >= ANSWERED_MS ? memory : { ...memory, stop: null };
 }
 
 /** Restarts by the engine's policy since the last look at this container. */

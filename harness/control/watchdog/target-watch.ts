@@ -50,8 +50,6 @@ export class OwnActs {
 const LOG_TAIL = 60;
 /** A program that the loader refuses has said its last word before Docker notes that it was started. */
 const BEFORE_START_MS = 1_000;
-/** Docker stops its containers for up to 15 s each when it ends, and says so as if somebody had asked. */
-const SHUTDOWN_MS = 30_000;
 
 /** One container: what is remembered of it, and what follows from a look. */
 export class TargetWatch {
@@ -93,7 +91,7 @@ export class TargetWatch {
   /** The engine went away just now. */
   engineGone(): void {
     this.#takeEvents();
-    this.#memory = forgetShutdown(this.#memory, this.#now(), SHUTDOWN_MS);
+    this.#memory = forgetShutdown(this.#memory, this.#now());
   }
 
   /** Until the next look is due at the latest. */

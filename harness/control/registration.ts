@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { withDeadline } from "../base/deadline.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
-import type { Deps, Engine, EpochMs } from "../protocol.ts";
+import type { Deps, Engine } from "../protocol.ts";
 import { PARTS, signAssertion, type Asserted, type Part } from "./assertion.ts";
 import type { Plane } from "./planes.ts";
 import type { TokenRecord } from "./tokens/types.ts";
@@ -113,10 +113,10 @@ export function ownAssertions(
 
 /** For the agent, which holds no token that the panel knows: `ask` is the control client's. */
 export function askedAssertions(
-  ask: (signal: AbortSignal) => Promise<{ readonly assertion: string; readonly expiresAt: EpochMs }>,
+  ask: (signal: AbortSignal) => Promise<{ readonly assertion: string; readonly expiresAt: number }>,
   { clock }: Pick<Deps, "clock">,
 ): Assertions {
-  let held: { readonly assertion: string; readonly expiresAt: EpochMs } | null = null;
+  let held: { readonly assertion: string; readonly expiresAt: number } | null = null;
   return {
     current: async (signal) => {
       if (held === null || held.expiresAt - RENEW_BEFORE_MS <= clock.now()) held = await ask(signal);

@@ -1,0 +1,85 @@
+import { errorText } from "../base/errors.ts";
+import { packageVersion } from "../base/package-version.ts";
+import { controlClient, type ControlClient } from "../control/client/index.ts";
+import { panelCommands, servePanelCommands } from "../control/panel-commands.ts";
+import { askedAssertions, clusterStatus, keepRegistered, ownAssertions } from "../control/registration.ts";
+import type { ControlSettings } from "../control/settings.ts";
+import { openTokens } from "../control/tokens/open-tokens.ts";
+import type { Deps, Engine } from "../protocol.ts";
+import type { Tickets } from "../../tickets/index.ts";
+
+export interface KnownOptions {
+  readonly settings: ControlSettings;
+  /** Null = legacy mode: this program holds the engine itself. */
+  readonly client: Pick<ControlClient, "assertion"> | null;
+  readonly engine: Engine;
+  readonly tickets: Tickets;
+}
+
+/**
+ * Keeps the agent known to the panel until the signal aborts. In compose mode the compose-agent vouches for it. In
+ * legacy mode it needs the panel's own token: with it, it tells of the cluster and carries out what people command;
+ * without one it stays unknown. Never throws, and nobody waits for it: the panel must not disturb the work.
+ */
+export async function keepKnownToPanel(options: KnownOptions, deps: Deps, signal: AbortSignal): Promise<void> {
+  try {
+    await (options.client === null
+      ? asHolder(options, deps, signal)
+      : throughSidecar(options, options.client, deps, signal));
+  } catch (error) {
+    if (!signal.aborted) deps.log.warn("panel.not-registered", { why: errorText(error) });
+  }
+}
+
+async function throughSidecar(
+  { settings }: KnownOptions,
+  client: Pick<ControlClient, "assertion">,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<void> {
+  const assertions = askedAssertions((asked) => client.assertion(asked), deps);
+  const abilities = { features: () => [], status: () => Promise.resolve({}) };
+  await keepRegistered({ ...identityOf(settings), ...abilities, assertions }, deps, signal);
+}
+
+async function asHolder({ settings, engine, tickets }: KnownOptions, deps: Deps, signal: AbortSignal): Promise<void> {
+  await using tokens = await openTokens(settings, ["status_panel"], deps, signal);
+  const token = () => tokens.current("status_panel");
+  const identity = identityOf(settings);
+  const { agentId, deploymentHash, url } = identity;
+  await using client = controlClient(
+    {
+      url,
+      plane: "status_panel",
+      agentId,
+      deploymentHash,
+      token,
+      refreshToken: (asked) => tokens.refresh("status_panel", asked),
+    },
+    deps,
+  );
+  const registration = {
+    ...identity,
+    features: () => [engine.kind, ...panelCommands(true)],
+    status: (asked: AbortSignal) => clusterStatus(engine, asked),
+    assertions: ownAssertions({ agentId, deploymentHash, part: "agent" }, token, deps),
+  };
+  const context = { engine, tickets, stateDir: "/" };
+  await Promise.all([
+    keepRegistered(registration, deps, signal),
+    servePanelCommands({ client, context }, deps, signal),
+  ]);
+}
+
+function identityOf(settings: ControlSettings) {
+  const { dashboardUrl: url, agentId, deploymentHash, composeAgentEnabled, controlPlane } = settings;
+  return {
+    url,
+    part: "agent" as const,
+    agentId,
+    deploymentHash,
+    version: packageVersion(),
+    composeAgent: composeAgentEnabled,
+    controlPlane,
+  };
+}

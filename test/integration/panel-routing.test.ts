@@ -1,0 +1,194 @@
+import { expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { randomIds } from "../../harness/base/ids.ts";
+import { silentLog } from "../../harness/base/log.ts";
+import { seededRandom } from "../../harness/base/random.ts";
+import { keepKnownToPanel } from "../../harness/agent/known-to-panel.ts";
+import type { ControlSettings } from "../../harness/control/settings.ts";
+import { readSettings } from "../../harness/control/settings.ts";
+import { clusterStatus, keepRegistered, ownAssertions } from "../../harness/control/registration.ts";
+import type { Component, InstanceId } from "../../harness/protocol.ts";
+import { openTickets, type Tickets } from "../../tickets/index.ts";
+import { DEPLOYMENT, startControl } from "../support/control-server.ts";
+import { panelBench, PERSON, type PanelBench } from "../support/panel-bench.ts";
+import { ScriptedControl } from "../support/scripted-control.ts";
+import { ScriptedEngine } from "../support/scripted-engine.ts";
+import { CLUSTER, ticketFolder, violation } from "../support/ticket-folder.ts";
+
+const deps = {
+  clock: systemClock,
+  ids: randomIds,
+  log: silentLog,
+  random: seededRandom(1),
+  fetch: globalThis.fetch,
+};
+
+const nodes = () =>
+  new ScriptedEngine(
+    systemClock,
+    ["pd0", "tikv0", "tikv1"].map((component) => ({ component })),
+  );
+
+async function ticketFile(): Promise<Tickets> {
+  const tickets = await openTickets(`${ticketFolder()}/tickets.db`, deps);
+  onTestFinished(() => tickets[Symbol.asyncDispose]());
+  return tickets;
+}
+
+/** Runs beside the test and ends with it. */
+function beside(task: (signal: AbortSignal) => Promise<void>): AbortController {
+  const life = new AbortController();
+  const running = task(life.signal);
+  onTestFinished(async () => {
+    life.abort(new Error("the test is over"));
+    await running;
+  });
+  return life;
+}
+
+/** A person at the panel, by HTTP. */
+async function person(bench: PanelBench) {
+  const url = (path: string) => new URL(path, bench.panel.pageUrl);
+  const post = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
+    fetch(url(path), { method: "POST", body: new URLSearchParams(fields), headers, redirect: "manual" });
+  const answer = await post("/sign-in", { name: PERSON.name, password: PERSON.password }, {});
+  const cookie = (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+  // Somebody looks, so things are read often.
+  const looking = new AbortController();
+  onTestFinished(() => looking.abort());
+  void fetch(url("/events"), { headers: { cookie }, signal: looking.signal }).catch(() => {});
+  const page = async () => await (await fetch(url("/"), { headers: { cookie } })).text();
+  const token = /name="form_token" value="([0-9a-f]+)"/.exec(await page())?.[1] ?? "";
+  return {
+    page,
+    does: async (path: string, fields: Record<string, string>): Promise<string> => {
+      const all = { form_token: token, confirmed: "yes", ...fields };
+      const reply = await post(path, all, { cookie, accept: "application/json" });
+      return ((await reply.json()) as { text: string }).text;
+    },
+  };
+}
+
+const WAIT = { timeout: 60_000, interval: 50 };
+
+function settingsOf(bench: PanelBench, tokenDir: string, changes: Record<string, string> = {}): ControlSettings {
+  const env = { DASHBOARD_URL: bench.panel.machinesUrl, DEPLOYMENT_HASH: DEPLOYMENT, TOKEN_DIR: tokenDir, ...changes };
+  return readSettings({ env, defaults: { agentId: "agent-1" } }).settings;
+}
+
+test("through a real compose-agent people see its tickets, sessions and cluster, command its containers, and decide", async () => {
+  const engine = nodes();
+  const tickets = await ticketFile();
+  const { ticket } = await tickets.reportViolation(violation());
+  const incident = await tickets.claimNext({ instances: [CLUSTER], holder: "agent-1", leaseMs: 600_000 });
+  if (incident === null) throw new Error("nothing to claim");
+  const sessionId = await tickets.startSession(incident, { operator: "runbook", scripted: true, model: null });
+  await using control = await startControl({ engine, tickets, mode: "propose", instance: CLUSTER });
+  const bench = await panelBench(control.client("status_panel"), {
+    tokens: control.tokens,
+    deploymentHash: DEPLOYMENT,
+  });
+  onTestFinished(() => bench[Symbol.asyncDispose]());
+  const who = { agentId: "compose-agent", deploymentHash: DEPLOYMENT, part: "compose-agent" } as const;
+  beside((signal) =>
+    keepRegistered(
+      {
+        ...who,
+        url: bench.panel.machinesUrl,
+        version: "1.2.3",
+        composeAgent: true,
+        controlPlane: "compose_agent",
+        features: () => [],
+        status: (asked) => clusterStatus(engine, asked),
+        assertions: ownAssertions(who, () => control.tokens.current("status_panel"), deps),
+        everyMs: 100,
+      },
+      deps,
+      signal,
+    ),
+  );
+  const agent = control.client("compose_agent", { agentId: "agent-1" });
+  beside((signal) =>
+    keepKnownToPanel(
+      {
+        settings: settingsOf(bench, "/nowhere", { COMPOSE_AGENT_ENABLED: "true", CONTROL_PLANE: "compose_agent" }),
+        client: agent,
+        engine,
+        tickets,
+      },
+      deps,
+      signal,
+    ),
+  );
+  const anna = await person(bench);
+  await expect.poll(anna.page, WAIT).toMatch(/id="program-compose-agent"[^]*alive[^]*id="program-agent-1"[^]*alive/);
+  await expect.poll(anna.page, WAIT).toMatch(/tikv1 does not answer[^]*3 of 3 components running/);
+
+  expect(await anna.does("/commands", { command: "restart", component: "tikv0" })).toMatch(
+    /^restart tikv0: done · by the compose-agent · plane \w+\. took/,
+  );
+  expect(engine.acts).toContain("restart tikv0");
+  await expect.poll(anna.page, WAIT).toMatch(/restart tikv0[^]*?done/);
+
+  const now = { startedAt: systemClock.now(), endedAt: systemClock.now() };
+  await tickets.log(sessionId, { type: "reasoning", summary: "the store is frozen", ...now });
+  await expect.poll(anna.page, WAIT).toContain("the store is frozen");
+  const proposal = await tickets.approvals.request({
+    claim: incident,
+    instance: CLUSTER,
+    sessionId,
+    operator: "runbook",
+    tool: "restart_container",
+    input: { component: "tikv1", reason: "frozen" },
+    effect: "write",
+    state: {},
+    timeoutMs: 600_000,
+  });
+  await expect.poll(anna.page, WAIT).toContain(`approval-${proposal.id}-approve`);
+  const decide = { verdict: "approve", reason: "go on" };
+  expect(await anna.does(`/approvals/${proposal.id}`, { ...decide, call_digest: "sha256:another" })).toMatch(
+    /^Not decided/,
+  );
+  expect(await anna.does(`/approvals/${proposal.id}`, { ...decide, call_digest: proposal.callDigest })).toBe(
+    "Approved.",
+  );
+  expect(await tickets.approvals.get(proposal.id)).toMatchObject({ status: "approved", decidedBy: "panel:anna" });
+
+  expect(await anna.does("/commands", { command: "ticket_hold", ticket: String(ticket.id) })).toContain("done");
+  expect(await tickets.get(ticket.id)).toMatchObject({ held: true });
+  await expect.poll(anna.page, WAIT).toContain("held by a person");
+
+  await control.stop();
+  await expect.poll(anna.page, WAIT).toContain("The compose-agent does not answer");
+  expect(await anna.does("/commands", { command: "restart", component: "tikv0" })).toMatch(
+    /refused.*does not answer.*no agent holds the engine/,
+  );
+});
+
+test("in legacy mode the agent that holds the engine fetches people's commands, carries them out and reports", async () => {
+  const engine = nodes();
+  const tickets = await ticketFile();
+  const control = new ScriptedControl();
+  control.down = "there is no compose-agent here";
+  const bench = await panelBench(control, { deploymentHash: DEPLOYMENT });
+  onTestFinished(() => bench[Symbol.asyncDispose]());
+  const settings = settingsOf(bench, `${bench.folder}/tokens`);
+  const life = beside((signal) => keepKnownToPanel({ settings, client: null, engine, tickets }, deps, signal));
+  const anna = await person(bench);
+  await expect.poll(anna.page, WAIT).toMatch(/Legacy mode[^]*id="program-agent-1"[^]*legacy mode/);
+  expect(await anna.does("/commands", { command: "pause", component: "tikv1" })).toMatch(
+    /^pause tikv1: done · by the agent · plane status_panel/,
+  );
+  expect((await engine.inspect("tikv1" as Component, AbortSignal.timeout(5_000))).status).toBe("paused");
+  expect(await anna.does("/commands", { command: "start", component: "tikv7" })).toMatch(/failed · by the agent/);
+  const { ticket } = await tickets.reportViolation(violation({ instance: CLUSTER as InstanceId }));
+  expect(await anna.does("/commands", { command: "ticket_hold", ticket: String(ticket.id) })).toMatch(
+    /done · by the agent/,
+  );
+  expect((await tickets.get(ticket.id)).held).toBe(true);
+  life.abort(new Error("the agent ends"));
+  bench.clock.move(60_000);
+  expect(await anna.does("/commands", { command: "start", component: "tikv1" })).toMatch(
+    /refused.*agent that holds the engine is gone/,
+  );
+});

@@ -14,7 +14,13 @@ import {
   type ControlServerOptions,
   type ListenOptions,
 } from "../../harness/control/server/index.ts";
-import { fileTokens, openTokenCache, rotateToken, type TokenCache } from "../../harness/control/tokens/index.ts";
+import {
+  fileTokens,
+  openTokenCache,
+  rotateToken,
+  type TokenCache,
+  type TokenProvider,
+} from "../../harness/control/tokens/index.ts";
 import type { Engine, InstanceId } from "../../harness/protocol.ts";
 
 export const DEPLOYMENT = "deploy1";
@@ -34,6 +40,8 @@ export interface TestControlOptions extends Partial<Omit<ControlServerOptions, "
   /** Of an earlier one, to go on with it. */
   readonly folder?: string;
   readonly clock?: Clock;
+  /** Where tokens are; files in its folder (`<folder>/tokens`) unless told. */
+  readonly provider?: TokenProvider;
   readonly listen?: ListenOptions;
 }
 
@@ -45,13 +53,14 @@ export async function startControl({
   folder,
   clock = systemClock,
   listen,
+  provider: given,
   ...rest
 }: TestControlOptions): Promise<TestControl> {
   const root = folder ?? mkdtempSync(join(tmpdir(), "control-"));
   const deps = { clock, ids: randomIds, log: silentLog, random: seededRandom(1) };
   const home = controlHome(join(root, "state"));
   const scope = new AsyncDisposableStack();
-  const provider = fileTokens(join(root, "tokens"), deps);
+  const provider = given ?? fileTokens(join(root, "tokens"), deps);
   for (const plane of PLANES)
     if ((await provider.fetch(plane, never)) === null) await rotateToken(provider, plane, {}, deps, never);
   const tokens = scope.use(await openTokenCache({ provider, planes: PLANES }, deps, never));

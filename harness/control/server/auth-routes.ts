@@ -14,14 +14,18 @@ export function authRoutes(core: ServerCore, route: AddRoute): void {
   const { tokens, audit } = options;
   const rotated = new Map<string, { readonly digest: string; readonly answer: Promise<object> }>();
 
-  route("POST", "/api/v1/auth/rotate-token", "auth:rotate", async (c, caller, gone) => {
+  route("POST", "/api/v1/auth/rotate-token", "auth:rotate", async (c, caller) => {
     const { plane = caller.plane, grace_ms: graceMs } = bodyAs(rotateRequest, caller);
     if (plane !== caller.plane)
       throw new ApiError("scope-missing", `a key of ${caller.plane} rotates its own plane only`);
     const rotate = async (): Promise<object> => {
-      const record = await tokens.rotate(plane, graceMs === undefined ? {} : { graceMs }, gone);
-      const [fingerprint, by] = [fingerprintOf(record.token), caller.agentId];
-      await audit.event("token-rotated", { plane, by, from: caller.fingerprint, to: fingerprint });
+      const by = { plane, by: caller.agentId, from: caller.fingerprint };
+      // Before it as well: a token that is in force and in no audit is what must not be.
+      await audit.event("token-rotation-asked", by);
+      // Also when the caller is gone meanwhile, since half of it may be done.
+      const record = await tokens.rotate(plane, graceMs === undefined ? {} : { graceMs }, core.parts.life);
+      const fingerprint = fingerprintOf(record.token);
+      await audit.event("token-rotated", { ...by, to: fingerprint });
       return { rotated: true, plane, fingerprint };
     };
     const key = `${plane}/${caller.idempotencyKey}`;

@@ -24,7 +24,10 @@ export interface OwnDaemon extends AsyncDisposable {
 /** Only root may start one. */
 export const mayStartDaemon = process.getuid?.() === 0;
 
-/** Without networks of its own (`network_mode: none`), so that the host's packet filter is left alone. */
+/**
+ * Without networks (`network_mode: none`), so that the host's packet filter is left alone; and in a network namespace of
+ * its own, since an engine that is told to have no bridge removes the `docker0` that it finds.
+ */
 export async function ownDaemon(image: string): Promise<OwnDaemon> {
   const folder = await mkdtemp(join(tmpdir(), "dockerd-"));
   const socketPath = join(folder, "docker.sock");
@@ -35,8 +38,9 @@ export async function ownDaemon(image: string): Promise<OwnDaemon> {
     const log = createWriteStream(join(folder, "log"), { flags: "a" });
     await once(log, "open");
     daemon = spawn(
-      "dockerd",
+      "unshare",
       [
+        ...["--net", "dockerd"],
         ...["--host", host, "--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")],
         ...["--pidfile", join(folder, "pid"), "--bridge=none", "--iptables=false", "--ip-masq=false"],
         "--ip6tables=false",

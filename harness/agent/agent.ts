@@ -3,9 +3,10 @@ import { withDeadline } from "../base/deadline.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import type { Clock, Incident, InstanceId, Log, OperatorEnding } from "../protocol.ts";
 import { LeaseLostError, watchTickets, type SessionEnd, type Tickets } from "../../tickets/index.ts";
+import type { CurrentWork } from "./current-work.ts";
 import { keepLease } from "./lease.ts";
 import { noUsage } from "./limits.ts";
-import { askPeople, type PeopleAsked } from "./propose.ts";
+import { askPeople } from "./propose.ts";
 import type { TranscriptEntry } from "./transcript.ts";
 import { workIncident, type WorkOptions } from "./work.ts";
 
@@ -18,8 +19,8 @@ export interface AgentOptions extends Omit<WorkOptions, "incident" | "latest" | 
   readonly leaseMs: number;
   /** How long a proposal waits for a person in mode `propose`. Default 10 min. */
   readonly approvalMs?: number;
-  /** Told who is asked, so that whoever carries a write out can be shown its approval. */
-  readonly onPeople?: (people: PeopleAsked) => void;
+  /** Told what is being worked on, for whoever carries a write out. */
+  readonly current?: CurrentWork;
   /** End after the first incident. */
   readonly once: boolean;
   /** Rows of the Python lab have no instance; they count as this one. */
@@ -91,7 +92,7 @@ async function workClaim(
           timeoutMs: options.approvalMs ?? APPROVAL_MS,
         })
       : null;
-  if (people !== null) options.onPeople?.(people);
+  options.current?.begin(incident, people);
   try {
     const result = await workIncident(
       {
@@ -124,6 +125,8 @@ async function workClaim(
       log,
       clock: deps.clock,
     });
+  } finally {
+    options.current?.end();
   }
 }
 

@@ -13,7 +13,8 @@ import { announceMode } from "../control/settings.ts";
 import { runAgent } from "./agent.ts";
 import { showAlive } from "./alive.ts";
 import { agentConfig, type AgentConfig } from "./config.ts";
-import { openEngine } from "./open-engine.ts";
+import { CurrentWork } from "./current-work.ts";
+import { openEngine, openSidecar } from "./open-engine.ts";
 import { operatorFor } from "./operators/index.ts";
 import { shellOf } from "./shell/channel.ts";
 import { maskerOf } from "./transcript.ts";
@@ -32,7 +33,10 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   // Both set by `docker/agent/start` and the compose file beside it.
   const { SHELL_CHANNEL: shellChannel = "", ALIVE_FILE: aliveFile = "" } = process.env;
   if (aliveFile !== "") void showAlive(aliveFile, deps, signal);
-  await using engine = await openEngine(config.engine, config.network, deps, signal);
+  const current = new CurrentWork();
+  await using client = await openSidecar(config.engine, config.control, deps, signal);
+  const through = client === null ? null : { client, work: current };
+  await using engine = await openEngine(config.engine, config.network, deps, signal, through);
   const present = (await engine.list(signal)).map(({ component }) => component);
   const endpoints = config.endpoints ?? defaultEndpoints(present, config.prometheusUrl);
   const kit = tikvKit(
@@ -57,6 +61,7 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
     {
       ...config,
       tickets,
+      current,
       operator,
       engine,
       kit,

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { withDeadline } from "../../base/deadline.ts";
-import type { Clock, Ids } from "../../protocol.ts";
+import type { Clock, EpochMs, Ids } from "../../protocol.ts";
 import { commandReport, commandSpec, isCommand, type CommandReport, type CommandRequest } from "../contract.ts";
 import { digestOf, signedHeaders } from "../signing.ts";
 import { fingerprintOf } from "../tokens/fingerprint.ts";
@@ -34,7 +34,7 @@ const delivered = z.object({
   params: z.record(z.string(), z.unknown()),
   plane: z.enum(["status_panel", "compose_agent"]),
 });
-const asserted = z.object({ assertion: z.string(), expires_at: z.number() });
+const asserted = z.object({ assertion: z.string(), expires_at: z.number().transform((ms) => ms as EpochMs) });
 
 /** @throws RangeError for an address that is none. Nothing is sent before the first call. */
 export function controlClient(options: ControlClientOptions, deps: ClientDeps): ControlClient {
@@ -140,13 +140,14 @@ class Client implements ControlClient {
     return endsQuietly(reply, this.address, signal);
   }
 
-  async assertion(signal: AbortSignal): Promise<{ readonly assertion: string; readonly expiresAt: number }> {
+  async assertion(signal: AbortSignal): Promise<{ readonly assertion: string; readonly expiresAt: EpochMs }> {
     const { assertion, expires_at: expiresAt } = asserted.parse(await this.post("/api/v1/auth/assertion", {}, signal));
     return { assertion, expiresAt };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#transport[Symbol.dispose]();
+    await this.#options.onEnd?.();
   }
 
   async #command(

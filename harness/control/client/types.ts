@@ -1,3 +1,4 @@
+import type { EpochMs } from "../../base/clock.ts";
 import type { CommandReport, CommandRequest, Fence, ReportRequest } from "../contract.ts";
 import type { ApprovalProof } from "../contract.ts";
 import type { Plane } from "../planes.ts";
@@ -16,6 +17,8 @@ export interface ControlClientOptions {
   refreshToken?(signal: AbortSignal): Promise<void>;
   /** Only this server is talked to; without it the first that answers is, and whoever takes its place. */
   readonly serverId?: string;
+  /** Called when the client is disposed of, for what was opened for it alone. */
+  onEnd?(): Promise<void>;
 }
 
 export interface CallOptions {
@@ -76,7 +79,7 @@ export interface ControlClient extends AsyncDisposable {
   /** Server-sent events of a signed target, from `after` on. Ends when the signal aborts; throws when the server ends it. */
   events(target: string, signal: AbortSignal): Promise<AsyncIterable<ServerEvent>>;
   /** For `Authorization: Assertion …` at the panel. */
-  assertion(signal: AbortSignal): Promise<{ readonly assertion: string; readonly expiresAt: number }>;
+  assertion(signal: AbortSignal): Promise<{ readonly assertion: string; readonly expiresAt: EpochMs }>;
 }
 
 export interface ControlEngineOptions {

@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
-import { homedir, userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { userInfo } from "node:os";
+import { dirname } from "node:path";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
+import { defaultStateDir } from "../control/audit/index.ts";
 import type { ControlSettings } from "../control/settings.ts";
 import type { AgentSite } from "../engine/agent-compose.ts";
 import { attachedId } from "./attached-id.ts";
@@ -32,7 +33,7 @@ export async function agentSite(
     subjectProject: project,
     // Of the monitor that watches the same cluster: `lab monitor run`, there with --attach.
     instance: onDocker?.id ?? (io.env["INSTANCE_ID"] || attachedId(project)),
-    stateDir: io.env["STATE_DIR"] || defaultStateDir(io.env),
+    stateDir: defaultStateDir(io.env),
     tokenDir: settings.tokenDir,
   };
 }
@@ -51,10 +52,4 @@ async function ownFolder(folder: string): Promise<string> {
       `${folder} belongs to another user (uid ${uid}): sudo chown -R $(id -u) ${folder}`,
     );
   return folder;
-}
-
-/** Where the compose-agent keeps audit and queue when it runs without a container, too. */
-function defaultStateDir(env: CliIo["env"]): string {
-  const state = env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state");
-  return join(state, "compose-agent");
 }

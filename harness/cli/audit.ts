@@ -6,12 +6,12 @@ import {
   auditIn,
   auditWriters,
   controlHome,
+  defaultStateDir,
   readAudit,
   verifyAudit,
   type AuditRecord,
   type AuditReport,
 } from "../control/audit/index.ts";
-import { stateRoot } from "../engine/instances.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 
@@ -76,7 +76,7 @@ function chainsIn(folder: string | undefined, { writer }: Flags, io: CliIo): rea
 
 /** A run keeps its own in `control/`. */
 function homeOf(folder: string | undefined, io: CliIo): string {
-  if (folder === undefined) return join(stateRoot(io.env), "control");
+  if (folder === undefined) return defaultStateDir(io.env);
   const given = resolve(io.cwd, folder);
   const inRun = join(given, "control");
   return existsSync(join(inRun, "audit")) ? inRun : given;

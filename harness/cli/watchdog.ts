@@ -4,7 +4,7 @@ import { isoTime } from "../base/clock.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
 import { packageVersion } from "../base/package-version.ts";
-import { auditIn, controlHome, openAudit } from "../control/audit/index.ts";
+import { auditIn, controlHome, defaultStateDir, openAudit } from "../control/audit/index.ts";
 import { keepRegistered, ownAssertions } from "../control/registration.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
 import { openTokens } from "../control/tokens/index.ts";
@@ -117,7 +117,7 @@ function onlyOne(project: string, io: CliIo): Disposable {
 }
 
 async function legacyParts(modes: LegacyParts["modes"], stack: AsyncDisposableStack, io: CliIo): Promise<LegacyParts> {
-  const home = controlHome(join(stateRoot(io.env), "control"));
+  const home = controlHome(defaultStateDir(io.env));
   const own = stack.use(auditIn(home, "watchdog"));
   const audit = stack.use(await openAudit(own, io.deps));
   const agents = stack.use(auditIn(home, SIDECAR));

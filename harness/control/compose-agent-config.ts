@@ -1,10 +1,10 @@
-import { homedir, hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ConfigError, errorText } from "../base/errors.ts";
 import type { InstanceId } from "../protocol.ts";
-import { controlHome, type ControlHome } from "./audit/index.ts";
+import { controlHome, defaultStateDir, type ControlHome } from "./audit/index.ts";
 import { DEFAULT_PORT } from "./contract.ts";
 
 /**
@@ -59,7 +59,7 @@ const schema = z
       .default(`127.0.0.1:${DEFAULT_PORT}`)
       .transform(tcpOf),
     socket: folder.optional(),
-    "state-dir": folder.default(join(homedir(), ".local", "state", "compose-agent")),
+    "state-dir": folder.optional(),
     "audit-dir": folder.optional(),
     "audit-key-dir": folder.optional(),
     "audit-anchor-dir": folder.optional(),
@@ -112,7 +112,7 @@ export function composeAgentConfig(
   const read = schema.safeParse(raw);
   if (!read.success) throw new ConfigError(sentenceOf(read.error.issues[0]));
   const settings = read.data;
-  const home = controlHome(settings["state-dir"]);
+  const home = controlHome(settings["state-dir"] ?? defaultStateDir(env));
   return {
     ticketsPath: positionals[0] === undefined ? null : resolve(positionals[0]),
     check: values["check"] === true,

@@ -18,6 +18,7 @@ import {
   type ControlStarter,
   type TrialControl,
 } from "./control.ts";
+import { deploymentOf } from "./rollback.ts";
 import { OperatorOutput } from "./operator-output.ts";
 import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
 
@@ -45,7 +46,7 @@ export function containerControl(
     await makePanelUser(given.folder, deps);
     const { ports } = await freePortBlock(1, deps.random.fork("control"));
     const [panelPort = 0] = ports;
-    const project = `operator-${instance.id}`;
+    const project = deploymentOf(instance.id);
     const compose = await openAgentCompose("compose", project, siteOf(instance, given, panelPort, env), signal);
     const down = () => compose.down({ volumes: true, timeoutMs: DOWN_MS }, new AbortController().signal);
     try {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { databaseAnchor, fileAnchor } from "./anchors.ts";
 import type { AuditOptions } from "./types.ts";
 
@@ -10,6 +11,16 @@ export interface ControlHome {
   readonly auditAnchor: string;
   /** Of the command queue. */
   readonly queue: string;
+}
+
+/**
+ * Of the deployment on this machine: STATE_DIR, else `compose-agent` in the user's state folder (XDG). A neutral path,
+ * since a container mounts it and sees where it lies.
+ */
+export function defaultStateDir(env: Readonly<Record<string, string | undefined>>): string {
+  const said = (name: string): string | undefined => env[name] || undefined;
+  const state = said("XDG_STATE_HOME") ?? join(said("HOME") ?? homedir(), ".local", "state");
+  return resolve(said("STATE_DIR") ?? join(state, "compose-agent"));
 }
 
 export function controlHome(folder: string): ControlHome {

@@ -177,8 +177,8 @@ class OwnRow {
 
   async say(kind: "watchdog" | "engine", reason: string): Promise<void> {
     const event = { at: this.#context.deps.clock.now(), kind, state: this.#state(), reason, attempt: 0 };
-    this.#context.onEvent(OWN_ROW, event);
     await this.#record([event]);
+    this.#context.onEvent(OWN_ROW, event);
   }
 
   #state(): "healthy" | "unhealthy" {

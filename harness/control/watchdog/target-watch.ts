@@ -251,7 +251,6 @@ export class TargetWatch {
   /** A ticket file that cannot be written stops nobody from keeping containers alive; it is said in the log. */
   async #record(events: readonly NewWatchdogEvent[]): Promise<void> {
     const { log, deployment, settings, onEvent, deps } = this.#context;
-    for (const event of events) onEvent(this.component, event);
     const memory = this.#memory;
     try {
       await log.record(
@@ -274,6 +273,7 @@ export class TargetWatch {
     } catch (error) {
       deps.log.error("watchdog.not-recorded", { component: this.component, why: errorText(error) });
     }
+    for (const event of events) onEvent(this.component, event);
   }
 
   #event(kind: NewWatchdogEvent["kind"], reason: string): NewWatchdogEvent {

@@ -120,11 +120,15 @@ describe("a token cache", () => {
     bench.provider.failure = new TokenError("sealed", "Vault is sealed");
     await bench.clock.advance(600_000);
     expect(cache.accepted("status_panel", fingerprintOf(status_panel.token))).toEqual(status_panel);
-    expect(cache.state("status_panel")).toMatchObject({ lastRefreshOk: false, lastError: "Vault is sealed" });
+    expect(cache.state("status_panel")).toMatchObject({
+      lastRefreshOk: false,
+      lastError: "Vault is sealed",
+      lastFailure: "sealed",
+    });
     expect(bench.lines.filter((line) => line.includes("tokens.refresh-failed"))).toHaveLength(2);
     bench.provider.failure = null;
     await bench.clock.advance(70_000);
-    expect(cache.state("status_panel")).toMatchObject({ lastRefreshOk: true, lastError: null });
+    expect(cache.state("status_panel")).toMatchObject({ lastRefreshOk: true, lastError: null, lastFailure: null });
   });
 
   test("one plane's trouble is not the other's", async () => {

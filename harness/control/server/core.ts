@@ -96,7 +96,7 @@ export async function openCore(
     counts,
     metrics,
     hub,
-    probe: new Probe(options, deps.clock, life.signal),
+    probe: new Probe(options, deps, life.signal),
     ending: ending.signal,
     async [Symbol.asyncDispose]() {
       ending.abort(new HarnessError("interrupted", "the server ends"));

@@ -1,6 +1,6 @@
 import { withDeadline } from "../../base/deadline.ts";
-import { errorText } from "../../base/errors.ts";
-import type { Clock } from "../../protocol.ts";
+import { errorText, HarnessError } from "../../base/errors.ts";
+import type { Clock, Log } from "../../protocol.ts";
 import { COMMANDS } from "../contract.ts";
 import { PLANES } from "../planes.ts";
 import type { ServerCore } from "./core.ts";
@@ -11,7 +11,10 @@ const PROBE_MS = 3_000;
 /** How long an answer is good: everybody may ask. */
 const FRESH_MS = 2_000;
 
-/** What works right now, asked of what is below. */
+/**
+ * What works right now, asked of what is below; null = it does, else the error's code. Not its words: everybody may ask,
+ * the agent too, and they name paths of this machine. The log has them.
+ */
 export interface Probed {
   readonly engine: string | null;
   readonly tickets: string | null;
@@ -21,12 +24,20 @@ export interface Probed {
 export class Probe {
   readonly #options: Pick<ControlServerOptions, "engine" | "tickets">;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #life: AbortSignal;
+  /** What was said of each part last. */
+  readonly #said = new Map<string, string | null>();
   #last: { readonly atMs: number; readonly found: Promise<Probed> } | null = null;
 
-  constructor(options: Pick<ControlServerOptions, "engine" | "tickets">, clock: Clock, life: AbortSignal) {
+  constructor(
+    options: Pick<ControlServerOptions, "engine" | "tickets">,
+    { clock, log }: { readonly clock: Clock; readonly log: Log },
+    life: AbortSignal,
+  ) {
     this.#options = options;
     this.#clock = clock;
+    this.#log = log;
     this.#life = life;
   }
 
@@ -46,12 +57,19 @@ export class Probe {
         ? Promise.resolve(null)
         : withDeadline(this.#clock, limit("the ticket file"), () => tickets.monitors()),
     ]);
-    return { engine: whyNot(containers), tickets: whyNot(file) };
+    return { engine: this.#whyNot("engine", containers), tickets: this.#whyNot("tickets", file) };
+  }
+
+  #whyNot(part: string, result: PromiseSettledResult<unknown>): string | null {
+    const why = result.status === "fulfilled" ? null : errorText(result.reason);
+    if (why !== (this.#said.get(part) ?? null) && !this.#life.aborted)
+      if (why === null) this.#log.info("control.part-back", { part });
+      else this.#log.warn("control.part-lost", { part, why });
+    this.#said.set(part, why);
+    if (result.status === "fulfilled") return null;
+    return result.reason instanceof HarnessError ? result.reason.code : "internal";
   }
 }
-
-const whyNot = (result: PromiseSettledResult<unknown>): string | null =>
-  result.status === "fulfilled" ? null : errorText(result.reason);
 
 /** `GET /capabilities`. */
 export async function capabilities(core: ServerCore) {
@@ -83,13 +101,13 @@ export async function capabilities(core: ServerCore) {
 export async function health(core: ServerCore) {
   const { options, counts, queued, parts } = core;
   const found = await core.probe.now();
-  const { failing } = options.audit.counts();
+  const failing = options.audit.counts().failing === null ? null : "audit-failed";
   const planes = Object.fromEntries(
     PLANES.map((plane) => {
-      const { ageSeconds, lastRefreshOk, lastError, rotations } = options.tokens.state(plane);
+      const { ageSeconds, lastRefreshOk, lastFailure, rotations } = options.tokens.state(plane);
       return [
         plane,
-        { token_age_seconds: ageSeconds, last_refresh_ok: lastRefreshOk, rotations, why: lastError },
+        { token_age_seconds: ageSeconds, last_refresh_ok: lastRefreshOk, rotations, why: lastFailure },
       ] as const;
     }),
   );

@@ -45,6 +45,7 @@ interface Slot {
   lastRefreshOk: boolean | null;
   lastRefreshAt: EpochMs | null;
   lastError: string | null;
+  lastFailure: TokenState["lastFailure"];
   rotations: number;
 }
 
@@ -127,6 +128,7 @@ class Cache implements TokenCache {
       lastRefreshOk: slot.lastRefreshOk,
       lastRefreshAt: slot.lastRefreshAt,
       lastError: slot.lastError,
+      lastFailure: slot.lastFailure,
       predecessors,
       rotations: slot.rotations,
     };
@@ -166,6 +168,7 @@ class Cache implements TokenCache {
       lastRefreshOk: null,
       lastRefreshAt: null,
       lastError: null,
+      lastFailure: null,
       rotations: 0,
     };
     return slot;
@@ -197,6 +200,7 @@ class Cache implements TokenCache {
       slot.lastRefreshAt = clock.now();
       if (slot.lastError !== null) log.info("tokens.refreshed", { plane: slot.plane, provider: provider.name });
       slot.lastError = null;
+      slot.lastFailure = null;
       this.#take(slot, entry);
     } catch (error) {
       this.#life.signal.throwIfAborted();
@@ -207,6 +211,7 @@ class Cache implements TokenCache {
       slot.lastRefreshOk = false;
       slot.lastRefreshAt = clock.now();
       slot.lastError = why;
+      slot.lastFailure = error instanceof TokenError ? error.reason : "failed";
       throw error;
     }
   }

@@ -56,8 +56,10 @@ export interface TokenState {
   /** Whether the last reading of the provider worked; null before the first. */
   readonly lastRefreshOk: boolean | null;
   readonly lastRefreshAt: EpochMs | null;
-  /** Why it did not; no secret in it. */
+  /** Why it did not; no secret in it, but addresses and paths of this machine. */
   readonly lastError: string | null;
+  /** The same in one word, for whoever may ask. */
+  readonly lastFailure: TokenFailure | "failed" | null;
   /** Predecessors that are taken now. */
   readonly predecessors: number;
   /** How often the current token was seen to change since the cache was opened. */

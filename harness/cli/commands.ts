@@ -110,4 +110,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "store what happens without an operator",
     load: async (io) => (await import("./baseline.ts")).baselineCommand(io),
   },
+  {
+    name: "control",
+    summary: "a compose-agent's API by hand: call, command, health, capabilities, metrics, get",
+    load: async (io) => (await import("./control.ts")).controlCommand(io),
+  },
 ];

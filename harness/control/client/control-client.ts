@@ -178,7 +178,7 @@ class Client implements ControlClient {
    */
   async #patiently(what: Signable, repeatable: boolean, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#deps;
-    const until = clock.monotonic() + PATIENCE_MS;
+    const until = clock.monotonic() + (this.#options.patienceMs ?? PATIENCE_MS);
     let pauseMs = FIRST_PAUSE_MS;
     for (;;) {
       let failure: unknown;

@@ -17,6 +17,8 @@ export interface ControlClientOptions {
   refreshToken?(signal: AbortSignal): Promise<void>;
   /** Only this server is talked to; without it the first that answers is, and whoever takes its place. */
   readonly serverId?: string;
+  /** How long a server that is away is waited for. Default 15 s. */
+  readonly patienceMs?: number;
   /** Called when the client is disposed of, for what was opened for it alone. */
   onEnd?(): Promise<void>;
 }

@@ -156,18 +156,28 @@ export function nodeFolder(stateDir: string, component: string): string {
 
 /**
  * What lives long in a node is small, and garbage should not outweigh it: a small young generation, a first full
- * collection at 32 MB, and later ones when the heap has grown by two thirds (what V8 does below 2 GB) and not
- * fourfold. Under load that is 110 MB a store and steady, instead of up to 160 MB (stand-in/tikv/README.md).
+ * collection at 20 MB, and later ones when the heap has grown by a third and not fourfold (V8's mode for machines that
+ * are short of memory). What it comes to is in stand-in/tikv/README.md.
  */
 export const SMALL_HEAP: readonly string[] = [
   "--max-semi-space-size=1",
-  "--initial-old-space-size=32",
+  "--initial-old-space-size=20",
+  "--memory-saver-mode",
   "--max-old-space-size=1024",
 ];
 /** Prometheus keeps samples and may be asked for many at once: it grows as it likes, but collects early. */
 const METRICS_HEAP: readonly string[] = ["--max-semi-space-size=2", "--initial-old-space-size=32"];
-/** One arena of malloc, instead of one for each of a dozen threads. */
-const SMALL_MALLOC = { MALLOC_ARENA_MAX: "1" };
+/**
+ * For glibc's malloc (mallopt(3)): one arena instead of one for each of a dozen threads, and what is larger than 8 KiB
+ * (above all V8's compilers, which take 17 MB once and then nothing) goes back to the system when it is freed, instead of
+ * staying between what is still used.
+ */
+const SMALL_MALLOC = {
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_MMAP_THRESHOLD_: "8192",
+  MALLOC_TRIM_THRESHOLD_: "32768",
+  MALLOC_TOP_PAD_: "16384",
+};
 
 function node(
   { stateDir, ports, timeFactor }: EmbeddedLayout,
@@ -184,7 +194,7 @@ function node(
       TIME_FACTOR: String(timeFactor),
       LINK_RULES: path.join(stateDir, LINKS_FILE),
       NODE_MAP: JSON.stringify(nodeMap(ports)),
-      ...(own.role === "metrics" ? {} : SMALL_MALLOC),
+      ...SMALL_MALLOC,
     },
     cwd: nodeFolder(stateDir, component),
     restartPolicy: { name: "unless-stopped", max: 0 },

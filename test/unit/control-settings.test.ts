@@ -174,6 +174,20 @@ describe("settings of the control plane", () => {
     expect(read({ OPERATOR_CONFIG: config }).settings.composeAgentEnabled).toBe(true);
   });
 
+  test("docs/configuration.md lists every setting, with its key and its default", () => {
+    const rows = textOf("docs/configuration.md").matchAll(/^\| `([A-Z_]+)` +\| (\S+) +\| (\S+) /gm);
+    const listed = [...rows].map(([, variable = "", key = "", fallback = ""]) => [variable, key, fallback]);
+    const shown = read({ HOME: "/home/somebody" }).shown.map(({ variable, key, value }) => {
+      const said = { "-": "none", "/home/somebody/.local/state/operator-tokens": "~/.local/state/operator-tokens" }[
+        value
+      ];
+      return [variable, key === null ? "-" : `\`${key}\``, said === "none" ? said : `\`${said ?? value}\``];
+    });
+    const other: Record<string, string> = { VAULT_TOKEN_KEY: "`<plane>_token`", VAULT_KV_VERSION: "`auto`" };
+    const expected = shown.map(([variable = "", key, fallback]) => [variable, key, other[variable] ?? fallback]);
+    expect(listed.toSorted()).toEqual(expected.toSorted());
+  });
+
   test("the example file is valid and says what is the default", () => {
     const config = file(textOf("docker/agent/config.json.example"));
     const { settings, shown } = read({ OPERATOR_CONFIG: config });

@@ -36,15 +36,18 @@ export interface Parts {
 export function openParts(clock: Clock): Parts {
   type Kept = Omit<KnownPart, "silentMs" | "gone"> & { readonly heardMs: number };
   const kept = new Map<string, Kept>();
+  // By what it is and its name: an agent that takes another part's name does not take its place.
+  const keyOf = (part: string, agentId: string): string => `${part}/${agentId}`;
   return {
     register: (
       claims,
       { agent_id, deployment_hash, part, version, compose_agent, control_plane, features, status },
     ) => {
-      kept.delete(agent_id);
+      const key = keyOf(part, agent_id);
+      kept.delete(key);
       const oldest = kept.keys().next().value;
       if (kept.size >= MAX_PARTS && oldest !== undefined) kept.delete(oldest);
-      kept.set(agent_id, {
+      kept.set(key, {
         agentId: agent_id,
         deploymentHash: deployment_hash,
         part,
@@ -60,9 +63,10 @@ export function openParts(clock: Clock): Parts {
       });
     },
     beat: (claims, agentId, status) => {
-      const one = kept.get(agentId);
-      if (one === undefined || one.part !== claims.part || one.agentId !== claims.agentId) return false;
-      kept.set(agentId, { ...one, status, heardAt: clock.now(), heardMs: clock.monotonic(), holder: claims.holder });
+      const key = keyOf(claims.part, agentId);
+      const one = kept.get(key);
+      if (one === undefined || one.agentId !== claims.agentId) return false;
+      kept.set(key, { ...one, status, heardAt: clock.now(), heardMs: clock.monotonic(), holder: claims.holder });
       return true;
     },
     list: () => {

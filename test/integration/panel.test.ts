@@ -175,11 +175,11 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
     await everybodyTells(bench);
     const page = await newPage();
     await signIn(page, bench.panel.pageUrl);
-    await page.locator("#program-compose-agent-1").getByText("alive").waitFor();
+    await page.locator("#program-compose-agent-compose-agent-1").getByText("alive").waitFor();
     control.down = "nobody answers at compose-agent:8701";
     bench.clock.move(60_000);
     await page.getByText("The compose-agent does not answer").waitFor();
-    await page.locator("#program-compose-agent-1").getByText("gone").waitFor();
+    await page.locator("#program-compose-agent-compose-agent-1").getByText("gone").waitFor();
     await page.locator("#cluster").getByText("out of date").waitFor();
     await page.locator("#incidents").getByText("cannot be read now").waitFor();
     await page.getByRole("button", { name: "Resume tikv1" }).click();
@@ -190,7 +190,7 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
     expect(control.executed).toEqual([]);
     control.down = null;
     await bench.tell("compose-agent");
-    await page.locator("#program-compose-agent-1").getByText("alive").waitFor();
+    await page.locator("#program-compose-agent-compose-agent-1").getByText("alive").waitFor();
     await page.getByText("1 proposal waits for a person").waitFor();
   });
 

@@ -109,14 +109,14 @@ export function programsSection({ parts }: Sight): Html {
     html`<ul class="rows">
       ${sorted.map(
         (one) =>
-          html`<li id="program-${one.agentId}">
+          html`<li id="program-${one.part}-${one.agentId}">
             <div class="row">
               <strong>${one.part}</strong>
               ${one.gone ? html`${state("bad", "gone")}` : state("ok", "alive")}
               <span class="dim">${one.gone ? html`last heard ${since(one.heardAt)}` : ""} ${mode(one)}</span>
             </div>
             ${one.status.doing === undefined ? "" : html`<p class="dim">${one.status.doing}</p>`}
-            <details id="program-${one.agentId}-more">
+            <details id="program-${one.part}-${one.agentId}-more">
               <summary>${one.agentId}, version ${one.version}</summary>
               <p class="dim">
                 Registered ${since(one.registeredAt)} for ${one.deploymentHash}, plane ${one.controlPlane}.

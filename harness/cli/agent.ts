@@ -7,7 +7,7 @@ import { Command, Option } from "commander";
 import { z } from "zod";
 import { $ } from "zx";
 import { AGENT_OPERATORS } from "../agent/config.ts";
-import { HarnessError } from "../base/errors.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
 import { SAFETY_MODES, type SafetyMode } from "../base/safety-mode.ts";
 import { PLANES } from "../control/planes.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
@@ -15,10 +15,12 @@ import { fingerprintOf, rotateToken, tokenProvider } from "../control/tokens/ind
 import { agentVariables, ensureAgentImages, openAgentCompose, type AgentMode } from "../engine/agent-compose.ts";
 import { noEngine } from "../engine/no-engine.ts";
 import { ownImages } from "../engine/own-images.ts";
+import { DEFAULT_PAGE_PORT, defaultUsersFile } from "../panel/config.ts";
+import { openUsers } from "../panel/users.ts";
 import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
-import { ticketPath } from "./open-ticket-file.ts";
+import { ticketPath, withTickets } from "./open-ticket-file.ts";
 import { openStanding, standingInstance } from "./standing-instance.ts";
 import { safetyMode } from "./trial-options.ts";
 
@@ -197,11 +199,20 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   // What only the other form has would stay.
   if (running !== null && running !== mode) await compose.down({}, io.signal);
   await compose.up({}, io.signal);
+  await tellWatchdog("running", "lab agent up", settings, io);
   if (json)
     io.out(
       `${JSON.stringify({ project: AGENT_PROJECT, network, mode, image: ownImages.agent.tag, built, state: "up" })}\n`,
     );
   else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
+  if (mode === "compose" && !json) io.err(panelHint(settings, io));
+}
+
+function panelHint({ tokenDir }: ControlSettings, io: CliIo): string {
+  const page = `the panel is at http://127.0.0.1:${io.env["PANEL_PORT"] || DEFAULT_PAGE_PORT}`;
+  const file = io.env["PANEL_USERS_FILE"] || defaultUsersFile(tokenDir);
+  const somebody = openUsers(file).names().length > 0;
+  return somebody ? `${page}\n` : `${page}; \`lab panel password <name>\` lets somebody in\n`;
 }
 
 /** The variables of the compose files, for whoever starts them by hand. */
@@ -260,9 +271,29 @@ async function down({ json }: { readonly json?: true }, io: CliIo): Promise<void
   const settings = settingsOf({}, io);
   const site = await agentSite({ network: NETWORK, settings }, io);
   const mode = (await runningMode(io.signal)) ?? "compose";
+  // Before they are gone, or it would bring them back.
+  await tellWatchdog("stopped", "lab agent down", settings, io);
   await (await openAgentCompose(mode, AGENT_PROJECT, site, io.signal)).down({}, io.signal);
   if (json) io.out(`${JSON.stringify({ project: AGENT_PROJECT, state: "gone" })}\n`);
   else io.err(mode === "compose" ? "the agent's containers are gone\n" : "the agent's container is gone\n");
+}
+
+/** What people want, for `lab watchdog`; it need not run. */
+async function tellWatchdog(
+  wanted: "running" | "stopped",
+  by: string,
+  { deploymentHash: deployment }: ControlSettings,
+  io: CliIo,
+): Promise<void> {
+  const at = io.deps.clock.now();
+  try {
+    await withTickets(io, undefined, ({ watchdog }) =>
+      watchdog.intend({ deployment, component: null, wanted, by, at }),
+    );
+  } catch (error) {
+    // No reason to leave containers running, or down; but a watchdog that runs will not know.
+    io.err(`warning: the watchdog was not told: ${errorText(error)}\n`);
+  }
 }
 
 async function requireNetwork(network: string, io: CliIo): Promise<void> {

@@ -20,22 +20,23 @@ import { openDockerWatched } from "../engine/docker-watched.ts";
 import { stateRoot } from "../engine/instances.ts";
 import { readHolder, takeLock } from "../engine/locks.ts";
 import type { NewWatchdogEvent, Tickets, WatchdogEvent, WatchdogTarget } from "../../tickets/index.ts";
+import { AGENT_PROJECT } from "./agent-site.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
 import { watchedDeployment, type DeploymentFlags } from "./watched-deployment.ts";
 
 interface Common {
-  readonly project: string;
+  /** Undefined = as the settings say. */
+  readonly deployment?: string;
+  readonly config?: string;
   readonly db?: string;
   readonly json?: true;
 }
 
 interface RunFlags extends Common, DeploymentFlags {
   readonly targets: readonly string[];
-  readonly config?: string;
 }
 
-const PROJECT = "operator-agent";
 /** What compose mode's file starts. Those that a deployment never had are left alone. */
 const TARGETS = [SIDECAR, "agent", "statuspanel", "agent-net", "model-proxy"];
 
@@ -45,9 +46,10 @@ export function watchdogCommand(io: CliIo): Command {
   common(command.command("run", { isDefault: true }))
     .description("watch until Ctrl-C; what it knows outlives it")
     .option("--targets <components...>", "containers to watch", TARGETS)
+    .option("--project <name>", "their compose project", AGENT_PROJECT)
+    .option("--network <name>", "the cluster's network, as `lab agent up` was told", "tikv_default")
     .option("--compose-file <file>", "makes anew what is gone; default: the one of `lab agent up --compose-mode`")
     .option("--legacy-file <file>", "the form with the socket in the agent, for allow_legacy_fallback")
-    .option("--config <file>", "settings; default ~/.operator/config.json")
     .action((flags: RunFlags) => withTickets(io, flags.db, (tickets) => run(tickets, flags, io)));
   common(command.command("status"))
     .description("what it thinks of each container now; exit code 1 when one is not healthy, or nobody watches")
@@ -70,7 +72,8 @@ export function watchdogCommand(io: CliIo): Command {
 
 function common(command: Command): Command {
   return command
-    .option("--project <name>", "compose project of the deployment", PROJECT)
+    .option("--deployment <hash>", "whose records; default: DEPLOYMENT_HASH of the settings")
+    .option("--config <file>", "settings; default ~/.config/operator/config.json")
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
     .option("--json", "one JSON object per line");
 }
@@ -81,39 +84,42 @@ function count(text: string): number {
   return value;
 }
 
+function settingsOf({ config }: Common, io: CliIo): ControlSettings {
+  const flags = config === undefined ? {} : { config: resolve(io.cwd, config) };
+  return readSettings({ env: io.env, flags, defaults: { agentId: "watchdog" } }).settings;
+}
+
+const deploymentOf = (flags: Common, io: CliIo): string => flags.deployment ?? settingsOf(flags, io).deploymentHash;
+
 async function run(tickets: Tickets, flags: RunFlags, io: CliIo): Promise<void> {
-  const { project } = flags;
-  const { settings } = readSettings({
-    env: io.env,
-    flags: flags.config === undefined ? {} : { config: resolve(io.cwd, flags.config) },
-    defaults: { agentId: "watchdog" },
-  });
-  using _only = onlyOne(project, io);
+  const settings = settingsOf(flags, io);
+  const deployment = deploymentOf(flags, io);
+  using _only = onlyOne(deployment, io);
   await using stack = new AsyncDisposableStack();
-  const { compose, modes } = watchedDeployment({ project, flags, tickets }, io);
-  const engine = stack.use(await openDockerWatched({ project, compose }, io.deps));
+  const { compose, modes } = watchedDeployment({ deployment, flags, settings, tickets }, io);
+  const engine = stack.use(await openDockerWatched({ project: flags.project, compose }, io.deps));
   const legacy = settings.watchdog.allowLegacyFallback ? await legacyParts(modes, stack, io) : null;
-  io.err(`watching ${project}; tickets in ${ticketPath(io, flags.db)}; Ctrl-C ends it\n`);
+  io.err(`watching ${deployment}; tickets in ${ticketPath(io, flags.db)}; Ctrl-C ends it\n`);
   const onEvent = (component: string, event: NewWatchdogEvent): void =>
     io.out(flags.json === true ? `${JSON.stringify({ component, ...event })}\n` : eventLine({ component, ...event }));
-  const options = { deployment: project, targets: flags.targets, engine, tickets, legacy, onEvent };
+  const options = { deployment, targets: flags.targets, engine, tickets, legacy, onEvent };
   await Promise.all([
     runWatchdog({ ...options, settings: settings.watchdog }, io.deps, io.signal),
-    beat(tickets, project, settings, io),
+    beat(tickets, deployment, settings, io),
   ]);
 }
 
 /** Two at once would each take the other's acts for an operator's. */
-function onlyOne(project: string, io: CliIo): Disposable {
+function onlyOne(deployment: string, io: CliIo): Disposable {
   const root = stateRoot(io.env);
   makeFolder(root, 0o700);
-  const path = join(root, `watchdog-${project}.lock`);
+  const path = join(root, `watchdog-${deployment}.lock`);
   const at = isoTime(io.deps.clock.now());
   const lock = takeLock(path, { pid: process.pid, what: "lab watchdog", since: at });
   if (lock !== null) return lock;
   const holder = readHolder(path);
   const by = holder === null ? "another process" : `pid ${holder.pid}, since ${holder.since}`;
-  throw new HarnessError("already-running", `${project} is already watched by ${by}`);
+  throw new HarnessError("already-running", `${deployment} is already watched by ${by}`);
 }
 
 async function legacyParts(modes: LegacyParts["modes"], stack: AsyncDisposableStack, io: CliIo): Promise<LegacyParts> {
@@ -125,7 +131,7 @@ async function legacyParts(modes: LegacyParts["modes"], stack: AsyncDisposableSt
 }
 
 /** At the panel, with its own plane's token; without one there is nobody to tell. Never throws. */
-async function beat(tickets: Tickets, project: string, settings: ControlSettings, io: CliIo): Promise<void> {
+async function beat(tickets: Tickets, deployment: string, settings: ControlSettings, io: CliIo): Promise<void> {
   try {
     await using tokens = await openTokens(settings, ["status_panel"], io.deps, io.signal);
     const who = { agentId: settings.agentId, deploymentHash: settings.deploymentHash, part: "watchdog" as const };
@@ -138,7 +144,7 @@ async function beat(tickets: Tickets, project: string, settings: ControlSettings
         composeAgent: settings.composeAgentEnabled,
         controlPlane: "status_panel",
         features: () => ["watchdog"],
-        status: () => watchdogStatus(tickets.watchdog, project),
+        status: () => watchdogStatus(tickets.watchdog, deployment),
         assertions: ownAssertions(who, () => tokens.current("status_panel"), io.deps),
       },
       io.deps,
@@ -149,18 +155,19 @@ async function beat(tickets: Tickets, project: string, settings: ControlSettings
   }
 }
 
-async function status(tickets: Tickets, { project, json }: Common, io: CliIo): Promise<void> {
-  const targets = await tickets.watchdog.targets(project);
+async function status(tickets: Tickets, flags: Common, io: CliIo): Promise<void> {
+  const deployment = deploymentOf(flags, io);
+  const targets = await tickets.watchdog.targets(deployment);
   const now = io.deps.clock.now();
   const own = targets.find(({ component }) => component === OWN_ROW);
   const alive = own !== undefined && isAlive(own, now) && own.state === "healthy";
   const others = targets.filter(({ component }) => component !== OWN_ROW);
   if (!alive || others.some(({ state }) => state !== "healthy")) io.setExitCode(1);
-  if (json === true) return io.out(`${JSON.stringify({ deployment: project, watched: alive, targets })}\n`);
+  if (flags.json === true) return io.out(`${JSON.stringify({ deployment, watched: alive, targets })}\n`);
   io.out(
     alive
-      ? `${project} is watched\n`
-      : `nobody watches ${project}${own === undefined ? "" : ` since ${isoTime(own.lookedAt)}`}: \`lab watchdog\`\n`,
+      ? `${deployment} is watched\n`
+      : `nobody watches ${deployment}${own === undefined ? "" : ` since ${isoTime(own.lookedAt)}`}: \`lab watchdog\`\n`,
   );
   for (const target of others) io.out(targetLine(target));
 }
@@ -189,22 +196,30 @@ function targetLine({
 async function history(
   tickets: Tickets,
   component: string | undefined,
-  { project, tail, json }: Common & { readonly tail: number },
+  flags: Common & { readonly tail: number },
   io: CliIo,
 ): Promise<void> {
-  const filter = { deployment: project, limit: tail, ...(component === undefined ? {} : { component }) };
+  const filter = {
+    deployment: deploymentOf(flags, io),
+    limit: flags.tail,
+    ...(component === undefined ? {} : { component }),
+  };
   for (const event of await tickets.watchdog.events(filter))
-    io.out(json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
+    io.out(flags.json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
 }
 
-async function reset(tickets: Tickets, component: string | undefined, { project, json }: Common, io: CliIo) {
-  const known = (await tickets.watchdog.targets(project)).map((target) => target.component);
+async function reset(tickets: Tickets, component: string | undefined, flags: Common, io: CliIo): Promise<void> {
+  const deployment = deploymentOf(flags, io);
+  const known = (await tickets.watchdog.targets(deployment)).map((target) => target.component);
   if (component !== undefined && !known.includes(component))
-    throw new HarnessError("not-found", `${project} has no ${component}; known: ${known.join(", ") || "nothing yet"}`);
+    throw new HarnessError(
+      "not-found",
+      `${deployment} has no ${component}; known: ${known.join(", ") || "nothing yet"}`,
+    );
   const at = io.deps.clock.now();
-  const intent = { deployment: project, component: component ?? null, wanted: "running" as const, at };
+  const intent = { deployment, component: component ?? null, wanted: "running" as const, at };
   await tickets.watchdog.intend({ ...intent, by: "lab watchdog reset" });
-  if (json === true) return io.out(`${JSON.stringify(intent)}\n`);
+  if (flags.json === true) return io.out(`${JSON.stringify(intent)}\n`);
   io.err(`${component ?? "all of it"} has its attempts back, from the watchdog's next look on\n`);
 }
 

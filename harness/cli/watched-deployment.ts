@@ -1,42 +1,48 @@
 import { resolve } from "node:path";
 import type { Tickets } from "../../tickets/index.ts";
+import type { ControlSettings } from "../control/settings.ts";
 import { SIDECAR, type ModeSwitch } from "../control/watchdog/index.ts";
+import { openAgentCompose, type AgentMode } from "../engine/agent-compose.ts";
 import { openCompose, type Compose } from "../engine/compose.ts";
+import { agentSite } from "./agent-site.ts";
 import type { CliIo } from "./io.ts";
 
 export interface DeploymentFlags {
+  readonly project: string;
+  readonly network: string;
+  /** Files of somebody's own in place of those of `lab agent up`; their variables are the environment's. */
   readonly composeFile?: string;
   readonly legacyFile?: string;
 }
 
-const FOLDER = resolve(import.meta.dirname, "../../docker/agent");
+interface Watched {
+  readonly deployment: string;
+  readonly flags: DeploymentFlags;
+  readonly settings: Pick<ControlSettings, "tokenDir">;
+  readonly tickets: Pick<Tickets, "watchdog">;
+}
 
 /**
  * How the deployment's containers are made anew, and how its mode changes. The agent comes from the legacy file as long
  * as the watchdog's own record says that it fell back to it; everything else always from compose mode's file.
  */
 export function watchedDeployment(
-  {
-    project,
-    flags,
-    tickets,
-  }: { readonly project: string; readonly flags: DeploymentFlags; readonly tickets: Pick<Tickets, "watchdog"> },
+  { deployment, flags, settings, tickets }: Watched,
   io: CliIo,
 ): { compose(component: string, signal: AbortSignal): Promise<Compose>; readonly modes: ModeSwitch } {
-  const fileOf = (given: string | undefined, own: string): string =>
-    given === undefined ? resolve(FOLDER, own) : resolve(io.cwd, given);
-  const open = (legacy: boolean, signal: AbortSignal): Promise<Compose> => {
-    const file = legacy
-      ? fileOf(flags.legacyFile, "docker-compose.legacy.yml")
-      : fileOf(flags.composeFile, "docker-compose.yml");
-    return openCompose({ file, project }, signal);
+  const { project, network, composeFile, legacyFile } = flags;
+  const open = async (mode: AgentMode, signal: AbortSignal): Promise<Compose> => {
+    const own = mode === "legacy" ? legacyFile : composeFile;
+    if (own !== undefined) return await openCompose({ file: resolve(io.cwd, own), project }, signal);
+    return await openAgentCompose(mode, project, await agentSite({ network, settings }, io), signal);
   };
   const fellBack = async (): Promise<boolean> =>
-    (await tickets.watchdog.targets(project)).some(({ component, legacy }) => component === SIDECAR && legacy);
-  const upAgent = async (legacy: boolean, signal: AbortSignal): Promise<void> =>
-    (await open(legacy, signal)).up({ services: ["agent"] }, signal);
+    (await tickets.watchdog.targets(deployment)).some(({ component, legacy }) => component === SIDECAR && legacy);
+  const upAgent = async (mode: AgentMode, signal: AbortSignal): Promise<void> =>
+    (await open(mode, signal)).up({ services: ["agent"] }, signal);
   return {
-    compose: async (component, signal) => open(component === "agent" && (await fellBack()), signal),
-    modes: { toLegacy: (signal) => upAgent(true, signal), toCompose: (signal) => upAgent(false, signal) },
+    compose: async (component, signal) =>
+      open(component === "agent" && (await fellBack()) ? "legacy" : "compose", signal),
+    modes: { toLegacy: (signal) => upAgent("legacy", signal), toCompose: (signal) => upAgent("compose", signal) },
   };
 }

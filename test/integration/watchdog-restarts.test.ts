@@ -39,7 +39,7 @@ const toldBy = (run: LabRun): Told[] =>
 
 function watchdog(home: LabHome, project: string, file: string, ...targets: string[]): LabRun {
   const db = join(home.folder, "tickets.db");
-  const where = ["--project", project, "--compose-file", file, "--db", db];
+  const where = ["--project", project, "--deployment", project, "--compose-file", file, "--db", db];
   return home.run("watchdog", "run", "--json", ...where, "--targets", ...targets);
 }
 
@@ -54,7 +54,19 @@ describeDocker("a watchdog that is killed", () => {
     await using home = await labHome({ ...FAST, WATCHDOG_BACKOFF_BASE_MS: "4000", WATCHDOG_MAX_ATTEMPTS: "2" });
     await project.compose.up({}, signal);
     const first = watchdog(home, project.name, project.file, "broken");
-    await first.sees('"kind":"attempt"');
+    const engine = await openDockerWatched(
+      { project: project.name, compose: () => Promise.resolve(project.compose) },
+      deps,
+    );
+    const lines = () => engine.logs("broken", { tail: 10, since: null }, signal);
+    // It has been started again, and is down again: the pause has begun.
+    await waitFor(async () => (await lines()).length === 2, {
+      clock: systemClock,
+      timeoutMs: 60_000,
+      everyMs: 100,
+      what: "its first attempt",
+      signal,
+    });
     first.child.kill("SIGKILL");
     await first.ended;
     await using tickets = await openTickets(join(home.folder, "tickets.db"), deps);
@@ -77,11 +89,7 @@ describeDocker("a watchdog that is killed", () => {
     await second.ended;
 
     // What the container itself says: its first start, and one for each attempt.
-    const engine = await openDockerWatched(
-      { project: project.name, compose: () => Promise.resolve(project.compose) },
-      deps,
-    );
-    expect(await engine.logs("broken", { tail: 10, since: null }, signal)).toEqual(["up", "up", "up"]);
+    expect(await lines()).toEqual(["up", "up", "up"]);
   });
 });
 

@@ -9,12 +9,14 @@ import { openTickets } from "../../tickets/index.ts";
 import { defaultEndpoints } from "../../subjects/tikv/kit/default-endpoints.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
+import { DEFAULT_DASHBOARD_URL } from "../control/registration.ts";
 import { announceMode } from "../control/settings.ts";
 import { runAgent } from "./agent.ts";
 import { showAlive } from "./alive.ts";
 import { agentConfig, type AgentConfig } from "./config.ts";
 import { CurrentWork } from "./current-work.ts";
 import { openEngine, openSidecar } from "./open-engine.ts";
+import { keepKnownToPanel } from "./known-to-panel.ts";
 import { operatorFor } from "./operators/index.ts";
 import { shellOf } from "./shell/channel.ts";
 import { maskerOf } from "./transcript.ts";
@@ -48,6 +50,8 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
     deps,
   );
   await using tickets = await openTickets(config.ticketsPath, deps);
+  if (isKnownToPanel(config.control))
+    void keepKnownToPanel({ settings: config.control, client, engine, tickets }, deps, signal);
   const operator = await operatorFor(config, kit, { ...deps, access: tickets.access });
   log.info("agent.started", {
     operator: operator.name,
@@ -77,6 +81,12 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   );
   log.info("agent.stopped", { outcome: worked?.outcome ?? "no incident" });
   return worked?.outcome === "aborted" ? EXIT.aborted : EXIT.ended;
+}
+
+/** In legacy mode a panel is the exception: it is told only where somebody says where it is. */
+function isKnownToPanel({ composeAgentEnabled, dashboardUrl }: AgentConfig["control"]): boolean {
+  const said = process.env["DASHBOARD_URL"] ?? "";
+  return composeAgentEnabled || said !== "" || dashboardUrl !== DEFAULT_DASHBOARD_URL;
 }
 
 const PARENT_CHECK_MS = 1_000;

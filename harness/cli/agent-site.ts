@@ -10,6 +10,7 @@ import { attachedId } from "./attached-id.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath } from "./open-ticket-file.ts";
 import { standingInstance } from "./standing-instance.ts";
+import { standingNotice } from "./standing-notice.ts";
 
 /** Compose project of `lab agent up`. */
 export const AGENT_PROJECT = "operator-agent";
@@ -26,6 +27,8 @@ export async function agentSite(
 ): Promise<AgentSite> {
   const standing = standingInstance(io);
   const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
+  // A cluster that cannot be asked now is no reason not to start or stop what is ours.
+  const notice = onDocker === null ? null : await standingNotice(io).catch(() => null);
   const project = onDocker?.project ?? network.replace(/_default$/, "");
   return {
     ticketsDir: await ownFolder(dirname(ticketPath(io, undefined))),
@@ -35,6 +38,7 @@ export async function agentSite(
     instance: onDocker?.id ?? (io.env["INSTANCE_ID"] || attachedId(project)),
     stateDir: defaultStateDir(io.env),
     tokenDir: settings.tokenDir,
+    ...(notice !== null && { more: { PANEL_NOTICE: notice } }),
   };
 }
 

@@ -76,6 +76,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async (io) => (await import("./watchdog.ts")).watchdogCommand(io),
   },
   {
+    name: "panel",
+    summary: "the status panel: password, users, remove, start",
+    load: async (io) => (await import("./panel.ts")).panelCommand(io),
+  },
+  {
     name: "token",
     summary: "the planes' tokens: show, rotate, revoke",
     load: async (io) => (await import("./token.ts")).tokenCommand(io),

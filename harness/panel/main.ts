@@ -8,13 +8,10 @@ import { errorText, HarnessError } from "../base/errors.ts";
 import { randomIds } from "../base/ids.ts";
 import { jsonLog } from "../base/log.ts";
 import { seededRandom } from "../base/random.ts";
-import { controlClient } from "../control/client/control-client.ts";
 import { announceMode, readSettings } from "../control/settings.ts";
 import { TokenError } from "../control/tokens/index.ts";
-import { openTokens } from "../control/tokens/open-tokens.ts";
 import { panelConfig } from "./config.ts";
-import { servePanel } from "./panel.ts";
-import { openUsers } from "./users.ts";
+import { runPanel } from "./run-panel.ts";
 
 const EXIT = { ended: 0, usage: 2, failed: 3 } as const;
 
@@ -48,30 +45,6 @@ async function main(signal: AbortSignal): Promise<void> {
     random: seededRandom(randomIds.hex(8)),
   };
   const { settings } = readSettings({ env: process.env, defaults: { agentId: "statuspanel" } });
-  const config = panelConfig(process.env, settings);
   announceMode(settings, log);
-  const { agentId, deploymentHash } = settings;
-  await using tokens = await openTokens(settings, ["status_panel"], deps, signal);
-  await using control = controlClient(
-    {
-      ...config.control,
-      plane: "status_panel",
-      agentId,
-      deploymentHash,
-      token: () => tokens.current("status_panel"),
-      refreshToken: (asked) => tokens.refresh("status_panel", asked),
-    },
-    deps,
-  );
-  await using panel = await servePanel(
-    { ...config, control, tokens, deploymentHash, titles: { deployment: deploymentHash, notice: config.notice } },
-    deps,
-  );
-  log.info("panel.started", { page: panel.pageUrl, agents: panel.machinesUrl, control: control.address });
-  if (openUsers(config.usersFile).names().length === 0)
-    log.warn("panel.nobody-can-sign-in", { usersFile: config.usersFile, todo: "set a password for somebody" });
-  await new Promise<void>((done) => {
-    if (signal.aborted) return done();
-    signal.addEventListener("abort", () => done(), { once: true });
-  });
+  await runPanel(panelConfig(process.env, settings), settings, deps, () => {}, signal);
 }

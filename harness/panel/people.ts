@@ -70,7 +70,7 @@ export function peopleApp(options: PeopleOptions, deps: Pick<Deps, "clock" | "lo
   app.on("POST", "*", async (c, next) => (fromHere(c) ? await next() : refused(c, 403, "This form is not from here.")));
   signingIn(app, options, deps);
   app.use(async (c, next) => {
-    const signIn = options.signIns.find(getCookie(c, COOKIE));
+    const signIn = signedIn(c, options);
     if (signIn === null) return wantsPage(c) ? c.redirect("/sign-in", 303) : c.json({ text: "Sign in first." }, 401);
     c.set("signIn", signIn);
     return await next();
@@ -132,7 +132,12 @@ function signingIn(
     attempts.succeeded(keys);
     log.info("panel.signed-in", { name });
     signIns.end(getCookie(c, COOKIE));
-    setCookie(c, COOKIE, signIns.begin(name), { httpOnly: true, sameSite: "Lax", path: "/", secure: secureCookie });
+    setCookie(c, COOKIE, signIns.begin(name, users.mark(name)), {
+      httpOnly: true,
+      sameSite: "Lax",
+      path: "/",
+      secure: secureCookie,
+    });
     return c.redirect("/", 303);
   });
 }
@@ -142,7 +147,7 @@ function pages(app: Hono<Env>, options: PeopleOptions, deps: Pick<Deps, "clock" 
   app.get("/", (c) => c.html(page(gatherer.sight(), viewerOf(c), titles)));
   app.get("/signed-in", (c) => c.json({ name: c.var.signIn.name }));
   app.get("/events", (c) => {
-    const isOver = () => signIns.find(getCookie(c, COOKIE)) === null;
+    const isOver = () => signedIn(c, options) === null;
     const place = c.req.header("last-event-id") ?? c.req.query("after") ?? "";
     return streamEvents(c, { gatherer, viewer: viewerOf(c), place, isOver, signal }, deps);
   });
@@ -191,6 +196,12 @@ const commandForm = z.object({
   ticket: z.coerce.number().int().positive().optional(),
   confirmed: z.string().optional(),
 });
+
+/** Null also for somebody who was removed or given another password since. */
+function signedIn(c: Context<Env>, { signIns, users }: PeopleOptions): SignIn | null {
+  const signIn = signIns.find(getCookie(c, COOKIE));
+  return signIn !== null && users.mark(signIn.name) === signIn.mark ? signIn : null;
+}
 
 function viewerOf(c: Context<Env>): SignIn {
   return c.var.signIn;

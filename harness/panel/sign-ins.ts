@@ -8,6 +8,8 @@ const MAX_SIGN_INS = 1_000;
 /** Somebody who is signed in. */
 export interface SignIn {
   readonly name: string;
+  /** Of the password that was used: a new one ends it. */
+  readonly mark: string | null;
   /** Sent with every form; another page cannot know it. */
   readonly formToken: string;
 }
@@ -15,7 +17,7 @@ export interface SignIn {
 /** Who is signed in: in memory, so a restart of the panel signs everybody out. */
 export interface SignIns {
   /** @returns what goes into the cookie. Only its digest is kept. */
-  begin(name: string): string;
+  begin(name: string, mark: string | null): string;
   find(cookie: string | undefined): SignIn | null;
   end(cookie: string | undefined): void;
 }
@@ -32,13 +34,13 @@ export function openSignIns({ clock, ids }: Pick<Deps, "clock" | "ids">): SignIn
     return now - beganMs > LIFE_MS || now - seenMs > IDLE_MS;
   };
   return {
-    begin: (name) => {
+    begin: (name, mark) => {
       for (const [key, one] of kept) if (isOver(one)) kept.delete(key);
       const oldest = kept.keys().next().value;
       if (kept.size >= MAX_SIGN_INS && oldest !== undefined) kept.delete(oldest);
       const cookie = ids.hex(32);
       const now = clock.monotonic();
-      kept.set(digest(cookie), { name, formToken: ids.hex(32), beganMs: now, seenMs: now });
+      kept.set(digest(cookie), { name, mark, formToken: ids.hex(32), beganMs: now, seenMs: now });
       return cookie;
     },
     find: (cookie) => {

@@ -30,6 +30,8 @@ export interface Users {
   names(): readonly string[];
   /** Takes the same time whether the name or the password is wrong. */
   matches(name: string, password: string): Promise<boolean>;
+  /** Another one after a new password; null for somebody who is not there. */
+  mark(name: string): string | null;
 }
 
 export function openUsers(path: string): Users {
@@ -39,6 +41,7 @@ export function openUsers(path: string): Users {
   return {
     path,
     names: () => [...readUsers(path).keys()],
+    mark: (name) => readUsers(path).get(name)?.salt.toString("hex") ?? null,
     matches: (name, password) => {
       const known = readUsers(path).get(name);
       const turn = queue.then(async () => {
@@ -53,7 +56,7 @@ export function openUsers(path: string): Users {
 }
 
 /**
- * Adds a person or gives one a new password. The file is replaced whole, mode 0600.
+ * Adds a person, or gives one a new password, which ends what was signed in with the old one.
  * @throws ConfigError for a name or password that will not do, or a file that cannot be written.
  */
 export async function setPassword(path: string, name: string, password: string): Promise<void> {
@@ -62,9 +65,21 @@ export async function setPassword(path: string, name: string, password: string):
   if (password.length < MIN_PASSWORD_LENGTH)
     throw new ConfigError(`the password is too short: at least ${MIN_PASSWORD_LENGTH} characters`);
   const salt = randomBytes(16);
-  const users = new Map(readUsers(path)).set(name, { salt, hash: await hashOf(password, salt) });
+  writeUsers(path, new Map(readUsers(path)).set(name, { salt, hash: await hashOf(password, salt) }));
+}
+
+/** @returns false when there is no such person. @throws ConfigError as `setPassword`. */
+export function removeUser(path: string, name: string): boolean {
+  const users = new Map(readUsers(path));
+  if (!users.delete(name)) return false;
+  writeUsers(path, users);
+  return true;
+}
+
+/** Replaces the file whole, mode 0600. */
+function writeUsers(path: string, users: ReadonlyMap<string, Hashed>): void {
   const text = [...users].map(
-    ([user, { salt: own, hash }]) => `${user}:scrypt:${own.toString("base64url")}:${hash.toString("base64url")}\n`,
+    ([user, { salt, hash }]) => `${user}:scrypt:${salt.toString("base64url")}:${hash.toString("base64url")}\n`,
   );
   try {
     makeFolder(dirname(path), 0o700);

@@ -6,6 +6,7 @@ import type { Compose } from "../engine/compose.ts";
 import { dockerClient } from "../engine/docker-client.ts";
 import { composeContainer, type ComposeContainer } from "../engine/docker-support.ts";
 import { freePortBlock } from "../engine/process/ports.ts";
+import { standInNotice } from "../panel/notice.ts";
 import type { Deps, SubjectInstance } from "../protocol.ts";
 import type { ControlRecord } from "../store/record.ts";
 import {
@@ -175,6 +176,8 @@ function siteOf(
       DEPLOYMENT_HASH: instance.id,
       INSTANCE_LABEL: instance.id,
       PANEL_PORT: String(panelPort),
+      // For people alone: no other container is given it.
+      PANEL_NOTICE: standInNotice(instance) ?? "",
       RESTART_POLICY: "no",
       AGENT_FLAGS: "--once",
       AGENT_ID: "operator",

@@ -4,6 +4,7 @@ import { waitFor } from "../base/wait.ts";
 import type { ProcessOwnerEngine } from "../engine/process/client.ts";
 import { freePortBlock } from "../engine/process/ports.ts";
 import type { NodeSpec } from "../engine/process/spec.ts";
+import { standInNotice } from "../panel/notice.ts";
 import type { Component, Deps, OwnerEngine, SubjectInstance } from "../protocol.ts";
 import type { ControlRecord } from "../store/record.ts";
 import {
@@ -121,7 +122,8 @@ function composeAgentSpec(parts: Parts): Omit<NodeSpec, "support"> {
 }
 
 function panelSpec(parts: Parts): Omit<NodeSpec, "support"> {
-  const { given, control, machines, page } = parts;
+  const { instance, given, control, machines, page } = parts;
+  const notice = standInNotice(instance);
   return node(parts, PANEL, {
     argv: [program("../panel/main")],
     env: {
@@ -130,6 +132,7 @@ function panelSpec(parts: Parts): Omit<NodeSpec, "support"> {
       TOKEN_DIR: tokensBelow(given.folder),
       PANEL_LISTEN: `${HOST}:${page}`,
       PANEL_AGENTS_LISTEN: `${HOST}:${machines}`,
+      ...(notice !== null && { PANEL_NOTICE: notice }),
     },
     ports: { http: page, agents: machines },
   });

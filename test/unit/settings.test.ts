@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { CONTROL_VARIABLES } from "../../harness/control/settings.ts";
+import { TOKEN_VARIABLE } from "../../harness/mcp/client-config.ts";
 import { filesOf, textOf } from "../support/repository.ts";
 
 /** Not settings of ours: the system's, Docker's, Node's. */
@@ -24,12 +25,14 @@ function namesIn(files: readonly string[], pattern: RegExp): string[] {
 test(".env.example has every variable that is read, and no other", () => {
   const read = new Set([
     ...CONTROL_VARIABLES,
-    ...namesIn(filesOf("harness/**/*.ts"), /\benv\[?\.?"?([A-Z][A-Z0-9_]+)"?\]/g),
+    TOKEN_VARIABLE,
+    ...namesIn(filesOf("harness/**/*.ts"), /\benv\["([A-Z][A-Z0-9_]+)"\]/g),
     ...namesIn(["harness/engine/instances.ts"], /\bset\("([A-Z_]+)"\)/g),
     ...namesIn(
       ["harness/agent/config.ts", "harness/control/compose-agent-config.ts"],
       /^ {2}"?[a-z-]+"?: "([A-Z_]+)",$/gm,
     ),
+    ...namesIn(["harness/panel/config.ts"], /^ {2}([A-Z][A-Z_]+): /gm),
     ...namesIn(filesOf("{docker,subjects}/**/docker-compose.{yml,yaml}"), /\$\{([A-Z0-9_]+)/g),
   ]);
   const settings = [...read].filter((name) => !OTHERS.includes(name) && !OURS_ALONE.test(name));

@@ -5,7 +5,13 @@ import { systemClock, type Clock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { seededRandom } from "../../harness/base/random.ts";
-import { auditIn, controlHome, openAudit, type ControlHome } from "../../harness/control/audit/index.ts";
+import {
+  auditIn,
+  controlHome,
+  openAudit,
+  type AuditTrail,
+  type ControlHome,
+} from "../../harness/control/audit/index.ts";
 import { controlClient, type ControlClient, type ControlClientOptions } from "../../harness/control/client/index.ts";
 import { PLANES, type Plane } from "../../harness/control/planes.ts";
 import {
@@ -43,6 +49,7 @@ export interface TestControlOptions extends Partial<Omit<ControlServerOptions, "
   /** Where tokens are; files in its folder (`<folder>/tokens`) unless told. */
   readonly provider?: TokenProvider;
   readonly listen?: ListenOptions;
+  readonly wrapAudit?: (trail: AuditTrail) => AuditTrail;
 }
 
 const never = new AbortController().signal;
@@ -54,6 +61,7 @@ export async function startControl({
   clock = systemClock,
   listen,
   provider: given,
+  wrapAudit = (trail) => trail,
   ...rest
 }: TestControlOptions): Promise<TestControl> {
   const root = folder ?? mkdtempSync(join(tmpdir(), "control-"));
@@ -69,7 +77,7 @@ export async function startControl({
   const options: ControlServerOptions = {
     engine,
     tokens,
-    audit,
+    audit: wrapAudit(audit),
     tickets: null,
     mode: "execute",
     instance: "aabbccdd00112233" as InstanceId,

@@ -908,6 +908,104 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  // ---- tokens and settings of the control plane
+  {
+    promise:
+      "tokens rotated under load, by another process too: no valid request is refused, and each old one is after its grace",
+    shownBy: {
+      "integration/token-rotation.test.ts": [
+        "tokens in files, rotated 20 times under load by other processes: no valid request is refused; each old one is, after its grace",
+        "tokens in Vault, rotated 20 times under load by another client of it: the same",
+        "over the API: the caller's own plane only, the answer names the new token by fingerprint, both go on being taken",
+      ],
+      "unit/token-cache.test.ts": [
+        "the predecessor is taken to the end of its grace and refused after it",
+        "grace outlives a restart, and a restart does not begin it anew",
+        "one elsewhere is found by the first request that is signed with the new token",
+        "of 20 in a row, one a second, every token is taken for its whole grace and no longer",
+        "a reading that began before it does not bring the old token back",
+        "cannot make it read more often than the provider allows, nor keep a new token waiting for longer",
+      ],
+    },
+  },
+  {
+    promise:
+      "each plane's token is refreshed on its own; a provider that is down leaves what it gave in force and is said",
+    shownBy: {
+      "unit/token-cache.test.ts": [
+        "refreshes each plane every 60 s, give or take a tenth, not both at once",
+        "a provider that is down leaves what it has in force, says so, and says once why",
+        "one plane's trouble is not the other's",
+        "a revoked token is refused from the next reading on, without grace",
+      ],
+      "contract/token-vault.test.ts": ["it %s: %s, and the cache stays in force"],
+    },
+  },
+  {
+    promise: "no empty or weak token, none for both planes, and nothing secret in a log or on a screen",
+    shownBy: {
+      "unit/token-cache.test.ts": [
+        "does not open without a token, with an empty one, or with one for both planes",
+        "an empty, short or monotonous token is refused, and so is the other plane's or the one in force",
+        "nothing secret is logged",
+      ],
+      "contract/token-provider.suite.ts": ["a token that is %s is refused, and not shown"],
+      "contract/cli-tokens.test.ts": [
+        "rotate makes the first one and the next; show names both by fingerprint; no token is ever shown",
+        "names each value's source; secrets are masked",
+      ],
+      "integration/token-rotation.test.ts": ["an empty or short token over the API is refused, and locks nobody out"],
+    },
+  },
+  {
+    promise: "token files are private, replaced whole, and refused when others could read or replace them",
+    shownBy: {
+      "contract/token-files.test.ts": [
+        "are private: 0600 in a directory of their own with 0700, and nothing else is left beside them",
+        "%s is refused",
+        "a reader sees the old one or the new one, never a part, while others rotate",
+      ],
+    },
+  },
+  {
+    promise: "tokens can be in Vault, KV v2 or v1: each plane's policy reads one key, and what is wrong is told apart",
+    shownBy: {
+      "contract/token-vault.test.ts": [
+        "the shipped policies: each plane reads its own key and nothing else; only rotation writes",
+        "another key may be named; none = status_panel_token",
+        "%s: is said so, and is not taken for a revoked token",
+        "it takes its time: given up after 5 s by the clock",
+        "is renewed at two thirds of its life, again and again",
+        "its token is sent to no other server, whatever the answer says",
+      ],
+      "contract/vault-recording.test.ts": [
+        "the stand-in server answers all 64 recorded requests alike: status, content type, error text, JSON keys and types",
+      ],
+    },
+  },
+  {
+    promise:
+      "settings come from flag, environment, config file or default in this order; what is wrong is one sentence",
+    shownBy: {
+      "unit/control-settings.test.ts": [
+        "a flag wins over the environment, that over the file, that over the default; each is named as the source",
+        "COMPOSE_AGENT_ENABLED=%s is %s, in the config file too",
+        "COMPOSE_AGENT_ENABLED=%s is an error",
+        "%s: one sentence that names it",
+        "docs/configuration.md lists every setting, with its key and its default",
+        "the example file is valid and says what is the default",
+      ],
+      "unit/agent-config.test.ts": ["compose mode: the flag wins over the variable, ENGINE is %s"],
+      "contract/cli-tokens.test.ts": ["names each value's source; secrets are masked"],
+    },
+  },
+  {
+    promise: "a program says first in which mode it runs, and for which plane",
+    shownBy: {
+      "unit/control-settings.test.ts": ["legacy: a warning, and the plane"],
+      "integration/agent-loop.test.ts": ["%s is the first thing it says, and then for which plane"],
+    },
+  },
   // ---- rails
   {
     promise: "who may import whom is enforced, and so are the bans on real time and chance",

@@ -33,7 +33,7 @@ export class Desk {
   }
 
   create(made: HandMadeTicket): Promise<{ readonly ticket: Ticket; readonly created: boolean }> {
-    return this.#file.write((moment) => {
+    return this.#file.begin((moment) => {
       const known = this.#violations.find(violationKey(made));
       if (known !== null) return { ticket: known, created: false };
       return { ticket: this.#violations.open({ ...made, snapshot: undefined }, moment), created: true };

@@ -58,7 +58,7 @@ export class Queue {
       ({ ms }) => this.#unadopted() || this.#file.sql(CANDIDATE).get({ ...wanted, now: ms }) !== undefined,
     );
     if (!some) return null;
-    return this.#file.write((moment) => {
+    return this.#file.begin((moment) => {
       adoptRows(this.#file);
       const asked = { ...wanted, now: moment.ms };
       for (;;) {

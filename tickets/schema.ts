@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { WITNESSES } from "./foreign-writer.ts";
 import { WATCHDOG_TABLES } from "./watchdog-events.ts";
 
 /** Grows by one with every change below. A file with a greater number is refused: it knows something that we do not. */
@@ -93,6 +94,9 @@ const OWN_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   agent_log_entries: ["ended_at TEXT", "effect TEXT"],
 };
 
+/** Of the file itself, since version 3: who is writing, and when somebody wrote who does not know us. */
+const FILE_COLUMNS = ["writing INTEGER NOT NULL DEFAULT 0", "foreign_ms INTEGER"];
+
 /**
  * `generation` tells readers that something they wait for has changed, whoever wrote it: the triggers run in the Python
  * lab's connection as well. Renewals and log entries do not count, or every agent would wake every other.
@@ -103,7 +107,9 @@ CREATE TABLE IF NOT EXISTS ticket_file (
   version INTEGER NOT NULL,
   time_form TEXT NOT NULL,
   clock_ms INTEGER NOT NULL DEFAULT 0,
-  generation INTEGER NOT NULL DEFAULT 0
+  generation INTEGER NOT NULL DEFAULT 0,
+  writing INTEGER NOT NULL DEFAULT 0,
+  foreign_ms INTEGER
 );
 CREATE TABLE IF NOT EXISTS monitors (
   monitor TEXT PRIMARY KEY,
@@ -210,6 +216,8 @@ export function migrate(db: Database): void {
   for (const [table, columns] of Object.entries(OWN_COLUMNS)) addMissingColumns(db, table, columns);
   if (foreign) markDuplicates(db);
   db.exec(OWN);
+  addMissingColumns(db, "ticket_file", FILE_COLUMNS);
+  db.exec(WITNESSES);
   db.exec(WATCHDOG_TABLES);
   if (!foreign && schemaVersion(db) === 0) db.exec(TOUCH);
   db.prepare("INSERT OR IGNORE INTO ticket_file (id, version, time_form) VALUES (1, ?, ?)").run(

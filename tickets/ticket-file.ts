@@ -7,6 +7,7 @@ import { makeFolder } from "../harness/base/make-folder.ts";
 import type { Ids } from "../harness/base/ids.ts";
 import type { Log } from "../harness/base/log.ts";
 import { fileError, isBusy } from "./file-errors.ts";
+import { refuseForeign, signsOfWriter, touchedSideFiles, witnessed, type ForeignWrite } from "./foreign-writer.ts";
 import { isForeign, migrate, SCHEMA_VERSION, schemaVersion } from "./schema.ts";
 import { TicketClock } from "./ticket-clock.ts";
 import { timeText, type TimeForm } from "./time-form.ts";
@@ -72,13 +73,26 @@ export class TicketFile implements AsyncDisposable {
     return this.#retry(() => this.#db.transaction(() => task(this.#moment()))());
   }
 
+  /**
+   * A write that begins something: as `write`, but not while somebody else keeps tickets here.
+   * @throws HarnessError `tickets-foreign`
+   */
+  begin<T>(task: (moment: Moment) => T): Promise<T> {
+    return this.write((moment) => {
+      refuseForeign(witnessed(this.#db), this.path, this.#options.clock.now());
+      return task(moment);
+    });
+  }
+
   /** One write transaction; `task` runs again from the start when another writer was first. Wakes readers after it. */
   async write<T>(task: (moment: Moment) => T): Promise<T> {
     const run = this.#db.transaction(() => {
+      // See WITNESSES: never seen raised by anybody else.
+      this.sql("UPDATE ticket_file SET writing = 1").run();
       const before = this.#generation();
       const moment = this.#moment();
       const result = task(moment);
-      this.sql("UPDATE ticket_file SET clock_ms = ? WHERE clock_ms < ?").run(moment.ms, moment.ms);
+      this.sql("UPDATE ticket_file SET writing = 0, clock_ms = MAX(clock_ms, ?)").run(moment.ms);
       return { result, changed: this.#generation() !== before };
     });
     const { result, changed } = await this.#retry(() => run.immediate());
@@ -134,11 +148,13 @@ async function retryWhileBusy<T>(attempt: () => T, path: string, options: Ticket
 async function openDatabase(path: string, options: TicketFileOptions): Promise<Database> {
   let db: Database | null = null;
   try {
+    const sideFiles = touchedSideFiles(path);
     makeFolder(dirname(path), 0o700);
     if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
     db = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
     const opened = db;
     await retryWhileBusy(() => check(opened, path), path, options);
+    await retryWhileBusy(() => refuseWhileShared(opened, path, sideFiles, options.clock.now()), path, options);
     await prepare(opened, path, options);
     return opened;
   } catch (error) {
@@ -160,6 +176,15 @@ function check(db: Database, path: string): void {
   const damage = db.prepare<[], string>("PRAGMA quick_check(1)").pluck().get();
   if (damage !== "ok") throw new HarnessError("tickets-corrupt", `${path}: the ticket file is damaged (${damage})`);
 }
+
+/** Nothing has been changed yet, and nothing is while somebody else is at work. */
+function refuseWhileShared(db: Database, path: string, sideFiles: readonly ForeignWrite[], now: EpochMs): void {
+  if (isForeign(db)) refuseForeign(signsOfWriter(db, sideFiles, now), path, now);
+  else if (schemaVersion(db) >= WITNESSED_SINCE) refuseForeign(witnessed(db), path, now);
+}
+
+/** The version of the schema that has the witnesses. */
+const WITNESSED_SINCE = 3;
 
 async function prepare(db: Database, path: string, options: TicketFileOptions): Promise<void> {
   if (isForeign(db)) {

@@ -190,6 +190,7 @@ export interface TicketFilter {
  * One open ticket file. Every method is one transaction; every wait for another writer is asynchronous and bounded.
  *
  * All methods throw HarnessError `tickets-locked`, `tickets-readonly`, `tickets-full`, `tickets-corrupt`; those that
+ * begin something (violations, claims, tickets by hand) `tickets-foreign` while another lab was seen to write; those that
  * name a ticket or session throw `not-found` when there is none.
  */
 export interface Tickets extends AsyncDisposable {

@@ -26,7 +26,7 @@ export class Violations {
   }
 
   report(report: ViolationReport): Promise<ReportOutcome> {
-    return this.#file.write((moment) => {
+    return this.#file.begin((moment) => {
       const known = this.find(violationKey(report));
       if (known === null) return { action: "opened", ticket: this.open({ ...report, manual: false }, moment) };
       this.#file
@@ -88,7 +88,7 @@ export class Violations {
   }
 
   resolveVerified(id: number): Promise<ResolveOutcome> {
-    return this.#file.write((moment) => {
+    return this.#file.begin((moment) => {
       const found = this.#file.sql("SELECT * FROM tickets WHERE id = ?").get(id);
       const refusal = found === undefined ? "gone" : refusalOf(toTicket(found), moment.ms);
       if (refusal !== null) return refusal;

@@ -51,12 +51,22 @@ export async function runAgent(
 ): Promise<WorkedIncident | null> {
   const { tickets, instance, holder, leaseMs, once } = options;
   let last: WorkedIncident | null = null;
+  let shared = false;
   const unscoped = options.takesUnscoped ? { unscopedAs: instance } : {};
   for await (const _ of watchTickets(tickets.path, { ...deps, signal })) {
     for (;;) {
       if (signal.aborted) return last;
-      const incident = await tickets.claimNext({ instances: [instance], holder, leaseMs, ...unscoped });
+      const incident = await tickets
+        .claimNext({ instances: [instance], holder, leaseMs, ...unscoped })
+        .catch((error: unknown) => {
+          if (!(error instanceof HarnessError && error.code === "tickets-foreign")) throw error;
+          // It passes: whoever else keeps tickets here is ended, or a person's edit grows old.
+          if (!shared) deps.log.warn("tickets.shared", { why: error.message });
+          shared = true;
+          return null;
+        });
       if (incident === null) break;
+      shared = false;
       last = await workClaim(incident, options, deps, signal);
       if (once) return last;
     }

@@ -26,6 +26,7 @@ export type ErrorCode =
   | "tickets-corrupt"
   | "tickets-newer"
   | "tickets-full"
+  | "tickets-foreign"
   | "tokens-failed"
   | "control-refused"
   | "lease-lost"

@@ -45,6 +45,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   "tickets-corrupt": EXIT.tickets,
   "tickets-newer": EXIT.tickets,
   "tickets-full": EXIT.tickets,
+  "tickets-foreign": EXIT.tickets,
   "tokens-failed": EXIT.environment,
   "subject-failed": EXIT.failed,
   "workload-failed": EXIT.failed,

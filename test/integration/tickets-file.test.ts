@@ -8,6 +8,8 @@ import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { openTickets } from "../../tickets/index.ts";
+import { pythonFile, pythonInsert } from "../support/python-lab.ts";
+import { shiftedClock } from "../support/shifted-clock.ts";
 import { CLUSTER, claim, LEASE_MS, newTickets, ticketFolder, violation, workOn } from "../support/ticket-folder.ts";
 
 const deps = { clock: systemClock, ids: randomIds, log: silentLog };
@@ -119,10 +121,10 @@ describe("bad days", () => {
   });
 });
 
-describe("a file of the Python lab", () => {
+describe("a file of the Python lab that nobody writes any more", () => {
   test("is copied beside itself, keeps its rows and its form of time; duplicates are marked, not deleted", async () => {
-    const path = pythonFile();
-    await using tickets = await openTickets(path, deps);
+    const path = pythonFile(ticketFolder());
+    await using tickets = await openTickets(path, { ...deps, clock: shiftedClock(2 * 60_000) });
     expect(readdirSync(dirname(path)).some((name) => name.includes("before-agent-lab"))).toBe(true);
     expect((await tickets.list()).map((t) => [t.id, t.status, t.severity])).toEqual([
       [4, "acknowledged", "warning"],
@@ -139,8 +141,8 @@ describe("a file of the Python lab", () => {
   });
 
   test("its rows are claimed where the agent says whose they are; a foreign acknowledged one only after reopen", async () => {
-    const path = pythonFile();
-    await using tickets = await openTickets(path, deps);
+    const path = pythonFile(ticketFolder());
+    await using tickets = await openTickets(path, { ...deps, clock: shiftedClock(2 * 60_000) });
     const asked = { instances: [CLUSTER], holder: "a", leaseMs: LEASE_MS };
     expect(await tickets.claimNext(asked)).toBeNull();
     const first = await tickets.claimNext({ ...asked, unscopedAs: CLUSTER });
@@ -188,46 +190,6 @@ function canMount(): boolean {
 
 function disposable(db: Sqlite.Database): Disposable & { readonly db: Sqlite.Database } {
   return { db, [Symbol.dispose]: () => void db.close() };
-}
-
-/** Their schema and the way they write, as tickets-schema.md gives it. */
-function pythonFile(): string {
-  const path = join(ticketFolder(), "tickets.db");
-  using raw = disposable(new Sqlite(path));
-  raw.db.exec(`
-    CREATE TABLE tickets (id INTEGER PRIMARY KEY AUTOINCREMENT, violation_key TEXT NOT NULL,
-      invariant_name TEXT NOT NULL, store_id TEXT, status TEXT NOT NULL DEFAULT 'open',
-      held BOOLEAN NOT NULL DEFAULT 0, batch_key TEXT, occurrence_count INTEGER NOT NULL DEFAULT 1,
-      first_seen_at TEXT NOT NULL, last_seen_at TEXT NOT NULL, resolved_at TEXT, message TEXT NOT NULL,
-      severity TEXT NOT NULL DEFAULT 'warning', diagnosis TEXT, metric_snapshot TEXT, subject_context TEXT,
-      variant_model TEXT, variant_system_prompt TEXT, variant_tools_config TEXT,
-      created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
-    CREATE INDEX idx_tickets_open_violation ON tickets(violation_key) WHERE status != 'resolved';
-    CREATE TRIGGER tickets_touch AFTER UPDATE ON tickets BEGIN
-      UPDATE tickets SET updated_at = CURRENT_TIMESTAMP WHERE id = NEW.id; END;
-    CREATE TABLE agent_sessions (id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE,
-      ticket_id INTEGER NOT NULL REFERENCES tickets(id), status TEXT NOT NULL DEFAULT 'running',
-      started_at TEXT NOT NULL, ended_at TEXT, outcome_summary TEXT,
-      created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
-    CREATE TABLE agent_log_entries (id INTEGER PRIMARY KEY AUTOINCREMENT,
-      session_id TEXT NOT NULL REFERENCES agent_sessions(session_id), entry_type TEXT NOT NULL,
-      content TEXT NOT NULL, raw_content TEXT, tool_name TEXT, tool_params TEXT, exit_code INTEGER,
-      timestamp TEXT NOT NULL, created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);`);
-  pythonInsert(raw.db, "store_up:tikv1", "2026-01-01T01:00:00.000001", "critical");
-  pythonInsert(raw.db, "store_up:tikv1", "2026-01-01T02:00:00.000001", "critical");
-  pythonInsert(raw.db, "p99", "2026-01-01T03:00:00.000001");
-  pythonInsert(raw.db, "disk:tikv3", "2026-01-01T04:00:00");
-  raw.db.exec("UPDATE tickets SET status = 'resolved', resolved_at = '2026-01-01T05:00:00' WHERE id = 3");
-  raw.db.exec("UPDATE tickets SET status = 'acknowledged' WHERE id = 4");
-  return path;
-}
-
-function pythonInsert(db: Sqlite.Database, key: string, at: string, severity = "warning"): void {
-  const [invariant, store = null] = key.split(":");
-  db.prepare(
-    `INSERT INTO tickets (violation_key, invariant_name, store_id, message, severity, first_seen_at, last_seen_at,
-       batch_key, subject_context) VALUES (?, ?, ?, 'down', ?, ?, ?, NULL, NULL)`,
-  ).run(key, invariant, store, severity, at, at);
 }
 
 /** @returns `code message` of what a user without rights gets. */

@@ -955,6 +955,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "names each value's source; secrets are masked",
       ],
       "integration/token-rotation.test.ts": ["an empty or short token over the API is refused, and locks nobody out"],
+      "integration/control-secrets.test.ts": [
+        "the compose-agent's program tells no secret: not in its log, arguments, replies, metrics or files",
+      ],
     },
   },
   {

@@ -58,7 +58,7 @@ const schema = z.object({
   engine: z
     .string({ error: `ENGINE is missing: ${ENGINES}` })
     .regex(
-      /^(unix:\/.+|docker:[a-z0-9][a-z0-9_-]*|control:(https?:\/\/[^\s@?#]+|unix:\/.+))$/,
+      /^(unix:\/.+|docker:[a-z0-9][a-z0-9_-]*|control:(http:\/\/[^\s@?#]+|unix:\/.+))$/,
       `ENGINE must be ${ENGINES}`,
     ),
   network: z

@@ -102,11 +102,11 @@ async function call(name: string, target: string | undefined, flags: CallFlags, 
 async function asked(flags: Where, io: CliIo, run: (client: ControlClient) => Promise<void>): Promise<void> {
   const { settings } = readSettings({ env: io.env, flags: { config: flags.config }, defaults: { agentId: "lab" } });
   const plane = flags.plane ?? settings.controlPlane;
-  const socketPath = flags.socket ?? (flags.url === undefined ? io.env["CONTROL_SOCKET"] : undefined);
+  const socketPath = flags.socket ?? (flags.url === undefined ? io.env["CONTROL_SOCKET"] || undefined : undefined);
   await using tokens = await openTokens(settings, [plane], io.deps, io.signal);
   await using client = controlClient(
     {
-      ...(socketPath === undefined ? { url: flags.url ?? io.env["CONTROL_URL"] ?? DEFAULT_URL } : { socketPath }),
+      ...(socketPath === undefined ? { url: flags.url ?? (io.env["CONTROL_URL"] || DEFAULT_URL) } : { socketPath }),
       plane,
       agentId: settings.agentId,
       deploymentHash: settings.deploymentHash,

@@ -27,7 +27,7 @@ const yes = z
 const schema = z.object({
   CONTROL_URL: z
     .string()
-    .regex(/^(https?:\/\/.+|unix:\/.+)$/, "must be http://host:port or unix:<path>")
+    .regex(/^(http:\/\/.+|unix:\/.+)$/, "must be http://host:port or unix:<path>")
     .default(`http://compose-agent:${DEFAULT_PORT}`),
   PANEL_LISTEN: listen.default({ host: "127.0.0.1", port: DEFAULT_PAGE_PORT }),
   PANEL_AGENTS_LISTEN: listen.optional(),

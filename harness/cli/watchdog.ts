@@ -5,7 +5,7 @@ import { errorText, HarnessError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
 import { packageVersion } from "../base/package-version.ts";
 import { auditIn, controlHome, defaultStateDir, openAudit } from "../control/audit/index.ts";
-import { keepRegistered, ownAssertions } from "../control/registration.ts";
+import { DEFAULT_DASHBOARD_URL, keepRegistered, ownAssertions } from "../control/registration.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
 import { openTokens } from "../control/tokens/index.ts";
 import {
@@ -16,7 +16,7 @@ import {
   watchdogStatus,
   type LegacyParts,
 } from "../control/watchdog/index.ts";
-import { openDockerWatched } from "../engine/docker-watched.ts";
+import { openDockerWatched, publishedAddress } from "../engine/docker-watched.ts";
 import { stateRoot } from "../engine/instances.ts";
 import { readHolder, takeLock } from "../engine/locks.ts";
 import type { NewWatchdogEvent, Tickets, WatchdogEvent, WatchdogTarget } from "../../tickets/index.ts";
@@ -39,6 +39,9 @@ interface RunFlags extends Common, DeploymentFlags {
 
 /** What compose mode's file starts. Those that a deployment never had are left alone. */
 const TARGETS = [SIDECAR, "agent", "statuspanel", "agent-net", "model-proxy"];
+
+/** Where the panel listens for programs, inside. */
+const AGENTS_PORT = Number(new URL(DEFAULT_DASHBOARD_URL).port);
 
 /** `lab watchdog …`: keeps the control plane's own containers alive. Alone it watches, in the foreground. */
 export function watchdogCommand(io: CliIo): Command {
@@ -105,7 +108,7 @@ async function run(tickets: Tickets, flags: RunFlags, io: CliIo): Promise<void> 
   const options = { deployment, targets: flags.targets, engine, tickets, legacy, onEvent };
   await Promise.all([
     runWatchdog({ ...options, settings: settings.watchdog }, io.deps, io.signal),
-    beat(tickets, deployment, settings, io),
+    beat(tickets, { deployment, project: flags.project }, settings, io),
   ]);
 }
 
@@ -131,11 +134,20 @@ async function legacyParts(modes: LegacyParts["modes"], stack: AsyncDisposableSt
 }
 
 /** At the panel, with its own plane's token; without one there is nobody to tell. Never throws. */
-async function beat(tickets: Tickets, deployment: string, settings: ControlSettings, io: CliIo): Promise<void> {
+async function beat(
+  tickets: Tickets,
+  { deployment, project }: { readonly deployment: string; readonly project: string },
+  settings: ControlSettings,
+  io: CliIo,
+): Promise<void> {
   try {
     await using tokens = await openTokens(settings, ["status_panel"], io.deps, io.signal);
-    const who = { agentId: settings.agentId, deploymentHash: settings.deploymentHash, part: "watchdog" as const };
-    const url = io.env["DASHBOARD_URL"] || `http://127.0.0.1:${io.env["PANEL_PORT"] || "8702"}`;
+    const who = { agentId: "watchdog", deploymentHash: settings.deploymentHash, part: "watchdog" as const };
+    const said = io.env["DASHBOARD_URL"] || null;
+    const url =
+      said ??
+      (async (signal: AbortSignal) =>
+        `http://${await publishedAddress({ project, service: "statuspanel", port: AGENTS_PORT }, signal)}`);
     await keepRegistered(
       {
         url,

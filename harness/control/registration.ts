@@ -72,7 +72,7 @@ export const heartbeatSchema = z.strictObject({ agent_id: z.string().min(1).max(
 
 export interface RegistrationOptions {
   /** DASHBOARD_URL. */
-  readonly url: string;
+  readonly url: string | ((signal: AbortSignal) => Promise<string>);
   readonly part: Part;
   readonly agentId: string;
   readonly deploymentHash: string;
@@ -154,13 +154,13 @@ export async function keepRegistered(
     try {
       known = await beat(options, known, deps, signal);
       failures = 0;
-      if (heard !== true) log.info("panel.registered", { url: options.url, agentId: options.agentId });
+      if (heard !== true) log.info("panel.registered", { agentId: options.agentId });
       heard = true;
     } catch (error) {
       if (signal.aborted) return;
       known = false;
       failures++;
-      if (heard !== false) log.warn("panel.unreachable", { url: options.url, why: errorText(error) });
+      if (heard !== false) log.warn("panel.unreachable", { why: errorText(error) });
       heard = false;
     }
     const waitMs = Math.min(MAX_WAIT_MS, everyMs * 2 ** Math.min(failures, 5)) * (1 + random.next() / 10);
@@ -199,13 +199,14 @@ async function beat(
 
 /** @returns 200 or 404. @throws HarnessError `api-failed`, `timeout`; whatever fetch threw. */
 async function post(
-  { url, assertions }: RegistrationOptions,
+  { url: place, assertions }: RegistrationOptions,
   what: "register" | "heartbeat",
   body: unknown,
   { clock, fetch }: Pick<Deps, "clock" | "fetch">,
   signal: AbortSignal,
 ): Promise<200 | 404> {
   const status = await withDeadline(clock, { ms: ANSWER_MS, what: "the panel", signal }, async (inner) => {
+    const url = typeof place === "string" ? place : await place(inner);
     const assertion = await assertions.current(inner);
     const response = await fetch(new URL(`/api/v1/agents/${what}`, url), {
       method: "POST",

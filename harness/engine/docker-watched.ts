@@ -44,6 +44,27 @@ export async function openDockerWatched(options: DockerWatchedOptions, deps: Eng
   };
 }
 
+/**
+ * Where a container's port was published on this machine, `host:port`.
+ * @throws EngineError `not-found` when it is not, or there is no such container.
+ */
+export async function publishedAddress(
+  { project, service, port, docker }: { project: string; service: string; port: number; docker?: Docker },
+  signal: AbortSignal,
+): Promise<string> {
+  const label = [`${COMPOSE_PROJECT}=${project}`, `${COMPOSE_SERVICE}=${service}`, `${PART_LABEL}=${SUPPORT_PART}`];
+  try {
+    const client = docker ?? (await dockerClient());
+    const [found] = await client.listContainers({ filters: { label }, abortSignal: signal });
+    const published = found?.Ports.find(({ PrivatePort, PublicPort }) => PrivatePort === port && PublicPort);
+    if (published !== undefined)
+      return `${published.IP === "0.0.0.0" ? "127.0.0.1" : published.IP}:${published.PublicPort}`;
+  } catch (error) {
+    throw dockerError(error, `looking for ${service}`, signal);
+  }
+  throw new EngineError("not-found", `${service} has no port ${port} on this machine`);
+}
+
 /** Nothing here reads limits. */
 const ANY_CAPACITY = { cpus: Infinity, memoryBytes: Infinity };
 

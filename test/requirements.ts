@@ -908,6 +908,93 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  // ---- watchdog
+  {
+    promise:
+      "the watchdog sees exit, crash loop, pause, failed health check, want of memory, removal and a wrong C library for what they are, and cures each as it can be cured",
+    shownBy: {
+      "integration/watchdog-docker.test.ts": [
+        "one that ends by itself is started again, and its count begins anew when it has been stable",
+        "a crash loop under a restart policy is unhealthy whenever one looks, and is given up with a ticket",
+        "a paused one is let run on",
+        "one that fails its health check is restarted",
+        "one that the kernel killed for want of memory is told apart, and restarted",
+        "one that was removed is made anew from the compose file",
+        "a program that needs a newer C library goes back to the image that worked, without one restart",
+        "where no image is known that worked it is given up at once, with a ticket",
+      ],
+      "integration/watchdog-process.test.ts": [
+        "a process of ours that dies is started again, and its count begins anew",
+        "one that no longer says that it is well is restarted",
+        "one that is gone is made anew",
+        "one that cannot be helped is given up with a ticket",
+      ],
+      "unit/watchdog.test.ts": [
+        "$name: $act",
+        "a rising restart count is unhealthy although it runs; one restart by its policy alone is not worth another",
+        "the mark of an old death for want of memory, which Docker keeps, says nothing of the run that follows",
+        "is not taken for the image that worked because the one before it had been stable",
+        "is told from the same words of a program that ended well, or that runs",
+      ],
+    },
+  },
+  {
+    promise:
+      "the watchdog's pauses grow to a cap, with jitter; only a stable period resets the count, and a failed call counts",
+    shownBy: {
+      "unit/watchdog.test.ts": [
+        "10 s x 1.5^n up to the cap",
+        "jitter stretches or shortens each pause by up to its part, never beyond the cap, and comes from the given stream",
+        "attempts come at 10, 25, 47.5, 81.25 and 131.875 s; after the pause that follows it gives up with one ticket",
+        "a failed call counts as an attempt, and the next one makes the container anew",
+        "is not reset by one good look, only by a stable period without a break",
+        "is reset after the stable period, and trouble after that begins with the first pause",
+      ],
+    },
+  },
+  {
+    promise: "a watchdog that is killed in the middle of a back-off, or of an attempt, goes on where it was",
+    shownBy: {
+      "integration/watchdog-restarts.test.ts": [
+        "in the middle of a back-off goes on where it was: the count, and what is left of the pause",
+      ],
+      "unit/watchdog.test.ts": [
+        "and a pending pause survive the watchdog: the one that follows waits only for what is left",
+        "an attempt in which the watchdog died counts",
+      ],
+    },
+  },
+  {
+    promise: "what an operator stops stays down; what an engine stops in its own restart comes back",
+    shownBy: {
+      "integration/watchdog-docker.test.ts": [
+        "what an operator stops stays down, and is watched again once somebody starts it",
+      ],
+      "integration/watchdog-process.test.ts": ["what a person stopped stays down"],
+      "integration/watchdog-restarts.test.ts": [
+        "is survived: what ran runs again, what an operator had stopped before stays down",
+      ],
+      "unit/watchdog.test.ts": [
+        "is left alone, also when it is then removed, until somebody starts it",
+        "`lab agent down` says so before; what it says ends with the next start",
+        "is no verdict on anything, and its own shutdown is no operator's stop",
+      ],
+    },
+  },
+  {
+    promise:
+      "the fallback to legacy mode is off unless the host allows it, never follows an agent's own command, is audited, and ends when the sidecar is stable",
+    shownBy: {
+      "integration/watchdog-fallback.test.ts": [
+        "where the host allows it: the agent comes from the legacy file, audited, and goes back when the sidecar is stable",
+        "not after a command of the agent's own plane: the sidecar that it brought down stays its only hands",
+      ],
+      "unit/watchdog.test.ts": [
+        "is off by default",
+        "not after a command of the agent's own, and not where nobody knows",
+      ],
+    },
+  },
   // ---- tokens and settings of the control plane
   {
     promise:

@@ -20,7 +20,7 @@ async function out(home: LabHome, ...args: string[]): Promise<string> {
 
 test("an approver works an incident with an operator that may only propose: nothing is done before, and waiting was not its time", async () => {
   await using home = await labHome();
-  const flags = ["--operator", "runbook", "--time-factor", "0.2", "--safety-mode", "propose", "--baseline", "none"];
+  const flags = ["--compose-mode", "--operator", "runbook", "--time-factor", "0.2", "--safety-mode", "propose", "--baseline", "none"];
   const trial = home.run("run", "tikv/store-kill", "--engine", "process", "--seed", "7", ...flags);
   await trial.sees("proposed, waits for a person");
   const found = JSON.parse(await out(home, "approve", "list", "--json")) as readonly Waiting[];
@@ -33,7 +33,8 @@ test("an approver works an incident with an operator that may only propose: noth
 
   const folder = /^record: (\S+)$/m.exec(trial.stdout())?.[1] ?? "";
   const record = recordSchema.parse(JSON.parse(await readFile(join(home.folder, folder, "record.json"), "utf8")));
-  expect([record.operator.mode, record.grade?.verdict]).toEqual(["propose", "pass"]);
+  // The compose-agent would have refused it without the approval.
+  expect([record.operator.mode, record.control?.mode, record.grade?.verdict]).toEqual(["propose", "compose", "pass"]);
   const [write, ...more] = record.actions.filter(({ effect }) => effect !== "read");
   expect(more).toEqual([]);
   expect(write).toMatchObject({ tool: "container_start", ok: true });

@@ -33,6 +33,9 @@ const DEFAULT_TAIL = 100;
 const DEFAULT_LIMIT = 1_000;
 /** Looked through for a place that was lost. */
 const SEARCH_LINES = 20_000;
+/** As many alike in a row are the same lines. */
+const SAME_LINES = 50;
+const START = { from: 0, count: 0, last: null };
 
 export interface LogQuery {
   readonly tail?: number | undefined;
@@ -50,15 +53,40 @@ export async function readLog(
 ): Promise<LogPage> {
   const { tail = DEFAULT_TAIL, limit = DEFAULT_LIMIT } = query;
   if (query.cursor !== undefined) return await readOn(engine, component, parse(query.cursor), limit, signal);
+  // With `since_ms` alone all of them, from the oldest on; else the newest.
+  const fromOldest = query.tail === undefined && query.since_ms !== undefined;
   const since = query.since_ms === undefined ? {} : { since: query.since_ms as EpochMs };
-  // With `since` alone all of them, from the oldest on.
-  const bound = query.tail === undefined && query.since_ms !== undefined ? SEARCH_LINES : tail;
-  const lines = await engine.logs(component, { tail: bound + 1, ...since }, signal);
-  const wanted = bound === 0 ? [] : lines.slice(-bound);
-  if (bound === 0) return { lines: [], cursor: format(placeAfter(lines)), more: false, gap: false };
-  const shown =
-    query.tail === undefined && query.since_ms !== undefined ? wanted.slice(0, limit) : wanted.slice(-limit);
-  return { lines: shown, cursor: format(placeAfter(shown)), more: shown.at(-1) !== lines.at(-1), gap: false };
+  const bound = fromOldest ? SEARCH_LINES : Math.max(tail, 1);
+  const lines = await engine.logs(component, { tail: bound, ...since }, signal);
+  const shown = fromOldest ? lines.slice(0, limit) : lines.slice(-limit);
+  const at = await placeAt(engine, component, shown, signal);
+  const more = shown.at(-1) !== lines.at(-1);
+  return { lines: !fromOldest && tail === 0 ? [] : shown, cursor: format(at), more, gap: false };
+}
+
+/** The place after these lines, which are some of a log: how many are not older than `from` has to be looked up. */
+async function placeAt(
+  engine: Pick<Engine, "logs">,
+  component: Component,
+  shown: readonly LogLine[],
+  signal: AbortSignal,
+): Promise<Place> {
+  const last = shown.at(-1);
+  if (last === undefined) return START;
+  const from = Math.max(0, (last.at ?? 0) - OVERLAP_MS);
+  const known = (await engine.logs(component, { since: from as EpochMs }, signal)).filter(notBefore(from));
+  return { from, count: endOf(shown, known) ?? 0, last: digest(last) };
+}
+
+/** Where the last of `shown` stand in `lines`: the index after them; null = they do not. */
+function endOf(shown: readonly LogLine[], lines: readonly LogLine[]): number | null {
+  const wanted = shown.slice(-SAME_LINES).map(digest);
+  const there = lines.map(digest);
+  for (let end = there.length; end > 0; end--) {
+    const before = there.slice(Math.max(0, end - wanted.length), end);
+    if (wanted.slice(-before.length).every((each, index) => each === before[index])) return end;
+  }
+  return null;
 }
 
 async function readOn(
@@ -75,11 +103,11 @@ async function readOn(
     return end === undefined || digest(end) === at.last;
   };
   // Nothing new since then is only true if the end is where it was: the clock may have gone back.
-  if (found !== null && (found < known.length || (await isEnd()))) return page(known, found, limit, false);
+  if (found !== null && (found < known.length || (await isEnd()))) return page(known, found, limit, at.from, false);
   // The place is gone: the log was cut, the container is a new one, or the clock of the engine went back.
   const all = await engine.logs(component, { tail: SEARCH_LINES }, signal);
   const again = at.last === null ? null : lastIndexOf(all, at.last);
-  return again === null ? page(all, 0, limit, at.last !== null) : page(all, again + 1, limit, false);
+  return again === null ? page(all, 0, limit, 0, at.last !== null) : page(all, again + 1, limit, 0, false);
 }
 
 /** How many of the lines have been seen; null = the place is not among them. */
@@ -92,20 +120,17 @@ function position(lines: readonly LogLine[], { count, last }: Place): number | n
   return index === null ? null : index + 1;
 }
 
-function page(lines: readonly LogLine[], from: number, limit: number, gap: boolean): LogPage {
+/** @param oldest `lines` are all that are not older. */
+function page(lines: readonly LogLine[], from: number, limit: number, oldest: number, gap: boolean): LogPage {
   const shown = lines.slice(from, from + limit);
   const read = lines.slice(0, from + shown.length);
-  return { lines: shown, cursor: format(placeAfter(read)), more: from + limit < lines.length, gap };
+  return { lines: shown, cursor: format(placeAfter(read, oldest)), more: from + limit < lines.length, gap };
 }
 
-/** The place after the last of these lines, which are the end of what has been read and have no hole. */
-function placeAfter(lines: readonly LogLine[]): Place {
+function placeAfter(lines: readonly LogLine[], oldest: number): Place {
   const last = lines.at(-1);
-  if (last === undefined) return { from: 0, count: 0, last: null };
-  // Only times that are wholly within these lines count: of the first one's, some may lie before them.
-  const oldest = lines[0]?.at ?? 0;
-  const newest = Math.max(...lines.slice(-SEARCH_LINES).map(({ at }) => at ?? 0));
-  const from = Math.max(newest - OVERLAP_MS, Math.min(oldest + 1, last.at ?? 0));
+  if (last === undefined) return START;
+  const from = Math.max(oldest, (last.at ?? 0) - OVERLAP_MS, 0);
   return { from, count: lines.filter(notBefore(from)).length, last: digest(last) };
 }
 

@@ -1,5 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { panelBench, PERSON, type PanelBench } from "../support/panel-bench.ts";
+import { systemClock } from "../../harness/base/clock.ts";
+import { randomIds } from "../../harness/base/ids.ts";
+import { signAssertion } from "../../harness/control/assertion.ts";
+import { openUsers, removeUser, setPassword } from "../../harness/panel/users.ts";
+import { DEPLOYMENT, panelBench, PERSON, type PanelBench } from "../support/panel-bench.ts";
 import { busyEvening, everybodyTells } from "../support/panel-scene.ts";
 import { ScriptedControl } from "../support/scripted-control.ts";
 
@@ -24,48 +31,35 @@ async function signedIn(bench: PanelBench): Promise<{ readonly cookie: string; r
   return { cookie, formToken: /name="form_token" value="([0-9a-f]+)"/.exec(page)?.[1] ?? "" };
 }
 
-describe("a form that is not from the page", () => {
-  test.each([
-    ["without its token", {}, (_: string) => ({})],
-    ["with another token", {}, () => ({ form_token: "00" })],
-    ["sent by another site", { origin: "http://evil.example" }, (token: string) => ({ form_token: token })],
-    ["sent across sites", { "sec-fetch-site": "cross-site" }, (token: string) => ({ form_token: token })],
-  ])("is refused: %s", async (_, headers, fields) => {
-    const control = busyEvening(Date.now());
-    const bench = await open(control);
-    await everybodyTells(bench);
-    const { cookie, formToken } = await signedIn(bench);
-    expect(formToken).not.toBe("");
+test("a form that is not from the page is refused, one that is is taken", async () => {
+  const control = busyEvening(Date.now());
+  const bench = await open(control);
+  await everybodyTells(bench);
+  const { cookie, formToken } = await signedIn(bench);
+  const own = { form_token: formToken };
+  expect(formToken).toMatch(/^[0-9a-f]{64}$/);
+  const post = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
+    fetch(new URL(path, bench.panel.pageUrl), { ...form(fields), headers: { cookie, ...headers } });
+  const strange: readonly (readonly [Record<string, string>, Record<string, string>])[] = [
+    [{}, {}],
+    [{ form_token: "00" }, {}],
+    [own, { origin: "http://evil.example" }],
+    [own, { "sec-fetch-site": "cross-site" }],
+  ];
+  for (const [fields, headers] of strange)
     for (const [path, call] of [
       ["/commands", { command: "restart", component: "tikv0", confirmed: "yes" }],
       ["/approvals/a81c02f4", { verdict: "approve" }],
-    ] as const) {
-      const sent = form({ ...call, ...(fields(formToken) as Record<string, string>) });
-      const answer = await fetch(new URL(path, bench.panel.pageUrl), { ...sent, headers: { cookie, ...headers } });
-      expect(answer.status).toBe(403);
-    }
-    expect([control.executed, control.posted]).toEqual([[], []]);
-  });
+      ["/sign-out", {}],
+    ] as const)
+      expect((await post(path, { ...fields, ...call }, headers)).status).toBe(403);
+  expect([control.executed, control.posted]).toEqual([[], []]);
 
-  test("while one from the page is taken", async () => {
-    const control = busyEvening(Date.now());
-    const bench = await open(control);
-    await everybodyTells(bench);
-    const { cookie, formToken } = await signedIn(bench);
-    const headers = {
-      cookie,
-      accept: "application/json",
-      origin: bench.panel.pageUrl,
-      "sec-fetch-site": "same-origin",
-    };
-    const sent = form({ form_token: formToken, command: "start", component: "tikv0" });
-    await expect
-      .poll(async () => (await fetch(new URL("/commands", bench.panel.pageUrl), { ...sent, headers })).status)
-      .toBe(200);
-    const kill = form({ form_token: formToken, command: "kill", component: "tikv0" });
-    expect((await fetch(new URL("/commands", bench.panel.pageUrl), { ...kill, headers })).status).toBe(400);
-    expect(control.executed).toEqual([{ name: "start", params: { component: "tikv0" } }]);
-  });
+  const headers = { accept: "application/json", origin: bench.panel.pageUrl, "sec-fetch-site": "same-origin" };
+  const start = { ...own, command: "start", component: "tikv0" };
+  await expect.poll(async () => (await post("/commands", start, headers)).status, { timeout: 60_000 }).toBe(200);
+  expect((await post("/commands", { ...start, command: "kill" }, headers)).status).toBe(400);
+  expect(control.executed).toEqual([{ name: "start", params: { component: "tikv0" } }]);
 });
 
 test("nobody sees or does anything without signing in, not even with another panel's cookie", async () => {
@@ -147,4 +141,100 @@ test("the stream goes on after what the browser says it saw, and begins anew wit
   expect(await stepsAfter({})).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(place));
   expect(await stepsAfter({ "last-event-id": place(5) })).toEqual([6, 7].map(place));
   expect(await stepsAfter({ "last-event-id": "another/5" })).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(place));
+});
+
+describe("who may sign in", () => {
+  const folder = (): string => {
+    const path = mkdtempSync(join(tmpdir(), "users-"));
+    onTestFinished(() => rmSync(path, { recursive: true }));
+    return path;
+  };
+
+  test("is in a private file without passwords; a new password has another mark", async () => {
+    const path = join(folder(), "below", "users");
+    const users = openUsers(path);
+    expect([users.names(), await users.matches("anna", "long enough")]).toEqual([[], false]);
+    await setPassword(path, "anna", "long enough");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readFileSync(path, "utf8")).not.toContain("long enough");
+    expect([await users.matches("anna", "long enough"), await users.matches("anna", "long enougH")]).toEqual([
+      true,
+      false,
+    ]);
+    const mark = users.mark("anna");
+    await setPassword(path, "anna", "long enough");
+    expect(users.mark("anna")).not.toBe(mark);
+    expect([removeUser(path, "anna"), removeUser(path, "anna"), users.names()]).toEqual([true, false, []]);
+  });
+
+  test("has a plain name and no short password", async () => {
+    const path = join(folder(), "users");
+    await expect(setPassword(path, "Anna:x", "long enough")).rejects.toThrow("will not do as a name");
+    await expect(setPassword(path, "anna", "short")).rejects.toThrow("at least 10 characters");
+  });
+});
+
+test("a new password, or being removed, ends what was signed in with the old one", async () => {
+  const bench = await open();
+  const { cookie } = await signedIn(bench);
+  const status = async () => (await fetch(new URL("/signed-in", bench.panel.pageUrl), { headers: { cookie } })).status;
+  expect(await status()).toBe(200);
+  await setPassword(join(bench.folder, "users"), PERSON.name, "quite another one");
+  expect(await status()).toBe(401);
+});
+
+describe("a program that is not ours", () => {
+  const register = (bench: PanelBench, authorization: string, body: string) =>
+    fetch(new URL("/api/v1/agents/register", bench.panel.machinesUrl), {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization },
+      body,
+    });
+
+  test("registers nothing, beats for nobody, and fetches and reports no command", async () => {
+    const bench = await open();
+    const token = bench.tokens.current("status_panel")?.token ?? "";
+    const who = { agentId: "agent-1", deploymentHash: DEPLOYMENT, part: "agent", holder: false } as const;
+    const clocks = { clock: systemClock, ids: randomIds };
+    const { assertion } = signAssertion(who, token, clocks);
+    const forged = signAssertion(who, "a token of somebody else, long enough", clocks).assertion;
+    const elsewhere = signAssertion({ ...who, deploymentHash: "another" }, token, clocks).assertion;
+    const body = JSON.stringify({
+      agent_id: "compose-agent-1",
+      deployment_hash: DEPLOYMENT,
+      part: "compose-agent",
+      version: "1",
+      compose_agent: true,
+      control_plane: "compose_agent",
+      features: [],
+      status: {},
+    });
+    const statuses = [];
+    for (const text of [
+      "",
+      `Assertion ${forged}`,
+      `Bearer ${assertion}`,
+      `Assertion ${elsewhere}`,
+      `Assertion ${assertion}`,
+    ])
+      statuses.push((await register(bench, text, body)).status);
+    expect(statuses).toEqual([401, 401, 401, 403, 403]);
+    for (const wrong of ["{bad", "[]", JSON.stringify({ agent_id: "agent-1", more: 1 })])
+      expect((await register(bench, `Assertion ${assertion}`, wrong)).status).toBe(400);
+    expect((await register(bench, `Assertion ${assertion}`, "x".repeat(200_000))).status).toBe(413);
+    const beat = await fetch(new URL("/api/v1/agents/heartbeat", bench.panel.machinesUrl), {
+      method: "POST",
+      headers: { authorization: `Assertion ${assertion}` },
+      body: JSON.stringify({ agent_id: "agent-1", status: {} }),
+    });
+    expect(beat.status).toBe(404);
+    for (const [method, path] of [
+      ["GET", `/api/v1/commands/wait/${DEPLOYMENT}?timeout=0`],
+      ["POST", "/api/v1/commands/report"],
+    ] as const) {
+      const asked = { method, headers: { authorization: `Assertion ${assertion}` } };
+      expect((await fetch(new URL(path, bench.panel.machinesUrl), asked)).status).toBe(401);
+    }
+    expect((await fetch(new URL("/sign-in", bench.panel.machinesUrl))).status).toBe(404);
+  });
 });

@@ -121,7 +121,9 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
     ),
   );
   const anna = await person(bench);
-  await expect.poll(anna.page, WAIT).toMatch(/id="program-compose-agent-compose-agent"[^]*alive[^]*id="program-agent-agent-1"[^]*alive/);
+  await expect
+    .poll(anna.page, WAIT)
+    .toMatch(/id="program-compose-agent-compose-agent"[^]*alive[^]*id="program-agent-agent-1"[^]*alive/);
   await expect.poll(anna.page, WAIT).toMatch(/tikv1 does not answer[^]*3 of 3 components running/);
 
   expect(await anna.does("/commands", { command: "restart", component: "tikv0" })).toMatch(

@@ -122,13 +122,10 @@ export function entry(id: number, changes: Readonly<Record<string, unknown>> = {
 }
 
 function entries(now: number) {
-  const call = (tool: string, effect: string, summary: string) => ({
-    type: "tool_call",
-    tool,
-    effect,
-    summary,
-    raw: summary,
-  });
+  const call = (tool: string, effect: string, params: object) => {
+    const summary = `${effect}: ${tool} ${JSON.stringify(params)}`;
+    return { type: "tool_call", tool, effect, params, summary, raw: summary };
+  };
   const result = (tool: string, summary: string, raw: string) => ({
     type: "tool_result",
     tool,
@@ -136,37 +133,18 @@ function entries(now: number) {
     raw,
     exitCode: 0,
   });
+  const thought = (summary: string) => ({ summary, raw: summary });
+  const nodes = ["pd0", "pd1", "pd2", "tikv0", "tikv2", "prometheus"].map((name) => `${name} running`);
   const steps = [
-    { summary: "One store does not answer while its process is there. I look at the containers first." },
-    call("list_containers", "read", '{"reason":"which containers are up"}'),
-    result(
-      "list_containers",
-      "7 containers, tikv1 is paused",
-      "pd0 running\npd1 running\npd2 running\ntikv0 running\ntikv1 paused\ntikv2 running\nprometheus running",
-    ),
-    call("pd_request", "read", '{"method":"GET","path":"/pd/api/v1/stores","reason":"what PD thinks of tikv1"}'),
-    result(
-      "pd_request",
-      "store 4 (tikv1) is Disconnected for 2m10s",
-      '{"count":3,"stores":[{"store":{"id":4,"state_name":"Disconnected"}}]}',
-    ),
-    {
-      summary:
-        "tikv1 is paused: its process is frozen, so its leaders moved on and its replicas lag. Unpausing it is the repair.",
-    },
-    call(
-      "unpause_container",
-      "write",
-      '{"component":"tikv1","reason":"it is paused; PD has seen no heartbeat for two minutes"}',
-    ),
+    thought("One store does not answer while its process is there. I look at the containers first."),
+    call("list_containers", "read", { reason: "which containers are up" }),
+    result("list_containers", "7 containers, tikv1 is paused", [...nodes, "tikv1 paused"].join("\n")),
+    call("pd_request", "read", { method: "GET", path: "/pd/api/v1/stores", reason: "what PD thinks of tikv1" }),
+    result("pd_request", "store 4 (tikv1) is Disconnected", '{"count":3,"stores":[{"store":{"id":4}}]}'),
+    thought("tikv1 is paused: its process is frozen, so its leaders moved on. Unpausing it is the repair."),
+    call("unpause_container", "write", { component: "tikv1", reason: "no heartbeat for two minutes" }),
   ];
-  return steps.map((step, index) =>
-    entry(index + 1, {
-      startedAt: now - 60_000 + index * 6_000,
-      ...step,
-      raw: "raw" in step ? step.raw : step.summary,
-    }),
-  );
+  return steps.map((step, index) => entry(index + 1, { startedAt: now - 60_000 + index * 6_000, ...step }));
 }
 
 export function approval(now: number, changes: Readonly<Record<string, unknown>> = {}) {

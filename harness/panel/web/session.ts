@@ -62,7 +62,7 @@ export function step(entry: EntryRow): Html {
     </p>
     <p class="said">${cut(summary, MAX_RAW)}</p>
     ${
-      raw === summary || raw === ""
+      type === "tool_call" || raw === summary || raw === ""
         ? ""
         : html`<details>
             <summary>All of it</summary>
@@ -70,6 +70,15 @@ export function step(entry: EntryRow): Html {
           </details>`
     }
   </li>`;
+}
+
+/** Why first, for who reads along; then what exactly. */
+function call({ params, summary }: EntryRow): Html {
+  if (params === null || typeof params !== "object") return html`<p class="said">${cut(summary, MAX_RAW)}</p>`;
+  const { reason, ...rest } = params as Readonly<Record<string, unknown>>;
+  const exact = Object.keys(rest).length === 0 ? "" : cut(JSON.stringify(rest), MAX_RAW);
+  return html`${typeof reason === "string" ? html`<p class="said">${cut(reason, MAX_RAW)}</p>` : ""}
+  ${exact === "" ? "" : html`<p class="exact"><code>${exact}</code></p>`}`;
 }
 
 /** Where in a session a browser is: `<session>/<entry>`, the id of a server-sent event. */

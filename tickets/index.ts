@@ -1,7 +1,6 @@
 export {
   APPROVAL_STATUSES,
   callDigest,
-  digestOf,
   type Approval,
   type ApprovalFilter,
   type Approvals,

@@ -1070,6 +1070,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
       "contract/vault-recording.test.ts": [
         "the stand-in server answers all 64 recorded requests alike: status, content type, error text, JSON keys and types",
+        "and so it does to which mount a path is on, under the shipped policy, and to a write that must be the first",
       ],
     },
   },

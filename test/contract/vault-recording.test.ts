@@ -15,11 +15,13 @@ interface Step {
   readonly note?: string;
 }
 
-const { steps } = JSON.parse(
-  readFileSync(new URL("../recordings/vault-api/kv-and-tokens.json", import.meta.url), "utf8"),
-) as { readonly steps: readonly Step[] };
+function recorded(name: string): readonly Step[] {
+  const file = new URL(`../recordings/vault-api/${name}.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { readonly steps: readonly Step[] }).steps;
+}
 
 test("the stand-in server answers all 64 recorded requests alike: status, content type, error text, JSON keys and types", async () => {
+  const steps = recorded("kv-and-tokens");
   expect(steps).toHaveLength(64);
   const clock = new ManualClock();
   await using server = await VaultServer.start(clock);
@@ -28,13 +30,29 @@ test("the stand-in server answers all 64 recorded requests alike: status, conten
     // The short token was given two seconds.
     if (step.note === "expired") await clock.advance(2_000);
     const answer = await ask(server.url, step, tokens[step.as]);
-    const which = `step ${at}: ${step.method} ${step.path} as ${step.as}`;
-    expect(answer.status, which).toBe(step.status);
-    expect(answer.contentType, which).toBe(step.contentType);
-    expect(comparable(answer.body), which).toEqual(comparable(step.body));
+    alike(answer, step, at);
     remember(tokens, step, answer.body);
   }
 });
+
+test("and so it does to which mount a path is on, under the shipped policy, and to a write that must be the first", async () => {
+  await using server = await VaultServer.start();
+  const tokens: Record<string, string> = { root: server.root, "not-a-token": "not-a-token" };
+  for (const [at, step] of recorded("mounts-and-policies").entries()) {
+    const answer = await ask(server.url, step, tokens[step.as]);
+    alike(answer, step, at);
+    const { policy } = (step.request ?? {}) as { readonly policy?: string };
+    if (policy !== undefined) tokens["compose-agent"] = server.tokenFor(policy);
+  }
+  expect(tokens["compose-agent"]).toBeDefined();
+});
+
+function alike(answer: Awaited<ReturnType<typeof ask>>, step: Step, at: number): void {
+  const which = `step ${at}: ${step.method} ${step.path} as ${step.as}`;
+  expect(answer.status, which).toBe(step.status);
+  expect(answer.contentType, which).toBe(step.contentType);
+  expect(comparable(answer.body), which).toEqual(comparable(step.body));
+}
 
 async function ask(url: string, step: Step, token: string | undefined) {
   const body = step.request === null ? undefined : text(step.request);

@@ -3,7 +3,8 @@ import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { openTickets } from "../../tickets/index.ts";
 import { runAgent } from "../agent/agent.ts";
 import { defaultLimits } from "../agent/limits.ts";
-import { openEngine } from "../agent/open-engine.ts";
+import { CurrentWork } from "../agent/current-work.ts";
+import { openEngine, openSidecar } from "../agent/open-engine.ts";
 import { maskerOf } from "../agent/transcript.ts";
 import { errorText } from "../base/errors.ts";
 import { announceMode, readSettings } from "../control/settings.ts";
@@ -104,14 +105,19 @@ function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, 
 }
 
 function oracleLauncher(plan: TrialPlan, { deps }: CliIo): OperatorLauncher {
-  return inProcessLauncher(async (instance, ticketsPath, victims, signal) => {
-    const { ENGINE = "", NETWORK = null, PD_URLS = "" } = instance.operatorEnvironment("host");
+  return inProcessLauncher(async (instance, ticketsPath, control, victims, signal) => {
+    const told: Record<string, string> = { ...instance.operatorEnvironment("host"), ...control?.operator };
+    const { ENGINE = "", NETWORK = null, PD_URLS = "" } = told;
     const endpoints = instance.endpoints("host");
-    await using engine = await openEngine(ENGINE, NETWORK, deps, signal);
+    const current = new CurrentWork();
+    await using client = await openSidecar(ENGINE, readSettings({ env: told }).settings, deps, signal);
+    const through = client === null ? null : { client, work: current };
+    await using engine = await openEngine(ENGINE, NETWORK, deps, signal, through);
     await using tickets = await openTickets(ticketsPath, deps);
     const worked = await runAgent(
       {
         tickets,
+        current,
         engine,
         operator: oracle(plan.scenario, victims),
         kit: tikvKit({ endpoints, pdUrls: PD_URLS.split(",") }, deps),

@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
@@ -26,6 +27,7 @@ import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./
 const AGENT = "agent";
 const BEHIND = ["compose-agent", "statuspanel"];
 const DOWN_MS = 10_000;
+const LOG_LINES = 2_000;
 const HEALTHY = { timeoutMs: 90_000, everyMs: 250 };
 /** Of ours, for the model; the rest of our environment stays here. */
 const PASSED_ON = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
@@ -77,6 +79,8 @@ function controlOf(running: Running): TrialControl {
   let finished: Promise<ControlRecord> | null = null;
   const finish = async (): Promise<ControlRecord> => {
     await sidecar.stop(DOWN_MS);
+    // The cluster's logs are collected by its engine, which does not know this container.
+    await writeFile(join(given.folder, "compose-agent.log"), `${await sidecar.lastWords(LOG_LINES)}\n`);
     return controlRecord(given.folder);
   };
   return {

@@ -1,4 +1,5 @@
 import { errorText } from "../base/errors.ts";
+import type { TrialControl } from "./control.ts";
 import type { SubjectInstance } from "../protocol.ts";
 import type { OperatorExit } from "./operator-output.ts";
 import type { OperatorLauncher } from "./operator-run.ts";
@@ -6,6 +7,7 @@ import type { OperatorLauncher } from "./operator-run.ts";
 export type InProcessWork = (
   instance: SubjectInstance,
   ticketsPath: string,
+  control: TrialControl | null,
   victims: () => readonly string[],
   signal: AbortSignal,
 ) => Promise<unknown>;
@@ -15,9 +17,9 @@ export type InProcessWork = (
  * first incident of the instance and works it to its end.
  */
 export function inProcessLauncher(work: InProcessWork): OperatorLauncher {
-  return (_variant, instance, { tickets, victims }, signal) => {
+  return (_variant, instance, { tickets, control, victims }, signal) => {
     const stopped = new AbortController();
-    const ended = work(instance, tickets, victims, AbortSignal.any([signal, stopped.signal])).then(
+    const ended = work(instance, tickets, control, victims, AbortSignal.any([signal, stopped.signal])).then(
       (): OperatorExit => ({ code: 0, error: null }),
       (error: unknown): OperatorExit => ({ code: 1, error: errorText(error) }),
     );

@@ -7,6 +7,7 @@ import type { InstanceId } from "../../harness/protocol.ts";
 import { deployDocker } from "../../subjects/tikv/adapter-docker.ts";
 import { composeProject } from "../support/compose-project.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
+import { containerControl } from "../../harness/trial/container-control.ts";
 import { leakDeps, leakSuite } from "./leak.suite.ts";
 
 /** What the clients' program, the engine's socket or this machine would answer. */
@@ -28,6 +29,7 @@ describeDocker("on Docker, with our images", () => {
         signal,
       );
     },
+    control: containerControl(leakDeps, { env: {} }),
     async bystanders(instance, signal) {
       const docker = await dockerClient();
       const other = await composeProject(`  elsewhere: { image: "debian:bookworm-slim", command: sleep 1000 }\n`);

@@ -3,6 +3,7 @@ import type { ProcessOwnerEngine } from "../../harness/engine/process/client.ts"
 import { call } from "../../harness/engine/process/socket-client.ts";
 import type { InstanceId } from "../../harness/protocol.ts";
 import { deployEmbedded } from "../../subjects/tikv/adapter-process.ts";
+import { processControl } from "../../harness/trial/process-control.ts";
 import { leakDeps, leakSuite } from "./leak.suite.ts";
 
 /** Lines of this machine's own files, names of its folders, output of `id`. */
@@ -20,6 +21,7 @@ leakSuite({
       signal,
     );
   },
+  control: processControl(leakDeps),
   async bystanders(instance, signal) {
     const owner = instance.engine as unknown as ProcessOwnerEngine;
     const socket = (instance.operatorEnvironment("host")["ENGINE"] ?? "").replace(/^unix:/, "");

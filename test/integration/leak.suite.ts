@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -12,6 +12,7 @@ import { waitFor } from "../../harness/base/wait.ts";
 import { faultKinds, makeFault } from "../../harness/faults/registry.ts";
 import { runMonitor } from "../../harness/monitor/index.ts";
 import type { Component, Deps, FaultSpec, Incident, SubjectInstance } from "../../harness/protocol.ts";
+import type { ControlStarter } from "../../harness/trial/control.ts";
 import { operatorEnvironment } from "../../harness/trial/operator-run.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
@@ -39,6 +40,8 @@ export interface LeakSuite {
   /** A cluster below `root`, not yet ready. */
   deploy(root: string, signal: AbortSignal): Promise<SubjectInstance>;
   bystanders(instance: SubjectInstance, signal: AbortSignal): Promise<Bystanders>;
+  /** The control plane in front of it, as a trial in compose mode starts it. */
+  readonly control: ControlStarter;
   /**
    * Ways out of a container that a shell, a path or an address might offer; what must not be in any answer, and what
    * must be, so that it is not for another reason that nothing came out.
@@ -104,6 +107,22 @@ export function leakSuite(suite: LeakSuite): void {
     await lookAround(null);
     expect(operator.heard.length).toBeGreaterThan(200);
     expect(leaks()).toEqual([]);
+  });
+
+  test("through the control plane, in compose mode, no answer says more", async () => {
+    const folder = join(root, "control");
+    await mkdir(folder, { mode: 0o700 });
+    const variant = { name: "runbook", mode: "execute", model: null, usdCap: null, runbookDirs: [] } as const;
+    const given = { tickets: join(root, "tickets", "tickets.db"), folder, variant };
+    await using control = await suite.control(instance, given, limit(110_000));
+    await using remote = await openOperatorSide(instance, limit(110_000), control.operator);
+    await remote.askAll(lookingCalls(instance, { metricLabels: [], harmed: null }));
+    expect(remote.heard.length).toBeGreaterThan(100);
+    // What it is told may name a folder of this test; what it hears may not.
+    expect(leaksIn(remote.heard.splice(0), [root, canary])).toEqual([]);
+    const told = operatorEnvironment(variant, instance, "host", control);
+    expect(JSON.stringify(told)).not.toContain("engine.sock");
+    expect(leaksIn([{ where: "environment", text: JSON.stringify(told).replaceAll(root, "") }], [canary])).toEqual([]);
   });
 
   test("what it is told before it asks says nothing either", async () => {

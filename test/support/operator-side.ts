@@ -1,10 +1,13 @@
 import { createCaller, type Call } from "../../harness/agent/caller.ts";
-import { openEngine } from "../../harness/agent/open-engine.ts";
+import { CurrentWork } from "../../harness/agent/current-work.ts";
+import { openEngine, openSidecar } from "../../harness/agent/open-engine.ts";
 import { buildTools } from "../../harness/agent/tools/index.ts";
 import { maskerOf, Transcript } from "../../harness/agent/transcript.ts";
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
+import { seededRandom } from "../../harness/base/random.ts";
+import { readSettings } from "../../harness/control/settings.ts";
 import type { Engine, SubjectInstance, Tool, ToolResult } from "../../harness/protocol.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
@@ -24,12 +27,28 @@ export interface OperatorSide extends AsyncDisposable {
 }
 
 const AT_ONCE = 6;
-const deps = { clock: systemClock, ids: randomIds, log: silentLog, fetch: globalThis.fetch };
+const deps = {
+  clock: systemClock,
+  random: seededRandom("operator-side"),
+  ids: randomIds,
+  log: silentLog,
+  fetch: globalThis.fetch,
+};
 
-/** As its program sees it at `host`; the engine is the operator's, never the owner's. */
-export async function openOperatorSide(instance: SubjectInstance, signal: AbortSignal): Promise<OperatorSide> {
-  const { ENGINE = "", NETWORK = null, PD_URLS = "" } = instance.operatorEnvironment("host");
-  const engine = await openEngine(ENGINE, NETWORK, deps, signal);
+/**
+ * As its program sees it at `host`; the engine is the operator's, never the owner's.
+ * @param control what its program is told in compose mode.
+ */
+export async function openOperatorSide(
+  instance: SubjectInstance,
+  signal: AbortSignal,
+  control: Readonly<Record<string, string>> = {},
+): Promise<OperatorSide> {
+  const told: Record<string, string> = { ...instance.operatorEnvironment("host"), ...control };
+  const { ENGINE = "", NETWORK = null, PD_URLS = "" } = told;
+  const client = await openSidecar(ENGINE, readSettings({ env: told }).settings, deps, signal);
+  const through = client === null ? null : { client, work: new CurrentWork() };
+  const engine = await openEngine(ENGINE, NETWORK, deps, signal, through);
   const endpoints = instance.endpoints("host");
   const heard: Told[] = [];
   const tools = buildTools(
@@ -64,6 +83,9 @@ export async function openOperatorSide(instance: SubjectInstance, signal: AbortS
         results.push(...(await Promise.all(calls.slice(at, at + AT_ONCE).map(ask))));
       return results;
     },
-    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await engine[Symbol.asyncDispose]();
+      await client?.[Symbol.asyncDispose]();
+    },
   };
 }

@@ -1,0 +1,74 @@
+import { execFile } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test, vi } from "vitest";
+import { INSTANCE_LABEL } from "../../harness/engine/labels.ts";
+import { readRecord } from "../../harness/store/run-folder.ts";
+import { describeDocker, standInImages } from "../support/docker.ts";
+import { labHome, type LabHome } from "../support/lab-process.ts";
+
+const docker = promisify(execFile);
+const images = await standInImages();
+const trial = ["run", "tikv/store-kill", "--engine", "docker", "--seed", "7", "--compose-mode"];
+// Images may have to be built, on a machine that does something else, too.
+vi.setConfig({ testTimeout: 900_000 });
+
+/** Containers and networks of the instances that this test has started. */
+async function leftOf(ids: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    ids.flatMap((id) =>
+      [
+        ["ps", "-aq"],
+        ["network", "ls", "-q"],
+        ["volume", "ls", "-q"],
+      ].map(async (list) => (await docker("docker", [...list, "--filter", `label=${INSTANCE_LABEL}=${id}`])).stdout),
+    ),
+  );
+  return found.flatMap((text) => text.split("\n")).filter((line) => line !== "");
+}
+
+async function recordIn(home: LabHome) {
+  const [folder = ""] = await readdir(home.runs);
+  return { folder: join(home.runs, folder), record: await readRecord(join(home.runs, folder)) };
+}
+
+describeDocker("a trial in compose mode on containers", () => {
+  test("its operator has no socket and a guarded network: blinding is full, the audit intact, nothing is left", async () => {
+    await using home = await labHome(images);
+    const run = home.run(...trial);
+    await run.sees("an operator works the ticket");
+    const [id = ""] = await home.instances();
+    const listed = await docker("docker", ["ps", "-q", "--filter", `label=${INSTANCE_LABEL}=${id}`]);
+    const inspected = await docker("docker", ["inspect", ...listed.stdout.trim().split("\n")]);
+    const containers = JSON.parse(inspected.stdout) as {
+      readonly Config: { readonly Labels: Readonly<Record<string, string>> };
+      readonly Mounts: readonly { readonly Destination: string }[];
+    }[];
+    const withSocket = containers.filter(({ Mounts }) =>
+      Mounts.some((mount) => mount.Destination.endsWith("docker.sock")),
+    );
+    expect(withSocket.map(({ Config }) => Config.Labels["com.docker.compose.service"])).toEqual(["compose-agent"]);
+    expect(await run.ended, run.stdout() + run.stderr()).toBe(0);
+
+    const { folder, record } = await recordIn(home);
+    expect(record.blinding.level).toBe("full");
+    expect(record.control).toMatchObject({ mode: "compose", audit: { intact: true } });
+    expect(record.control?.commands["compose_agent"]).toBeGreaterThan(0);
+    expect(await readdir(join(folder, "control"))).not.toContain("tokens");
+    expect(await leftOf([id])).toEqual([]);
+  });
+
+  test("killed with SIGKILL: `lab heal` removes its containers and networks, too", async () => {
+    await using home = await labHome(images);
+    const run = home.run(...trial, "--operator", "noop");
+    await run.sees("status panel: ");
+    const ids = await home.instances();
+    run.child.kill("SIGKILL");
+    await run.ended;
+    const heal = home.run("heal");
+    expect(await heal.ended, heal.stderr()).toBe(0);
+    expect(await leftOf(ids)).toEqual([]);
+    expect(await home.instances()).toEqual([]);
+  });
+});

@@ -1097,6 +1097,72 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "integration/agent-loop.test.ts": ["%s is the first thing it says, and then for which plane"],
     },
   },
+  // ---- people and foreign clients
+  {
+    promise:
+      "in mode propose each write waits for a person: bound to the exact call, attempt and state, good once, with a time-out, and not the operator's time",
+    shownBy: {
+      "integration/propose.test.ts": [
+        "is not begun before a person approves it; then it is, once, and the transcript tells both",
+        "that is rejected is an answer, with the person's reason",
+        "is refused when what it was about has changed by the time of the answer",
+        "that nobody answers is not done",
+        "may wait longer than the operator may work: waiting is not its time",
+      ],
+      "integration/tickets-approvals.test.ts": [
+        "waits, is approved by a person, and is good once: for this call, claim and state alone",
+        "wakes whoever waits when another process decides; the reason comes with it",
+        "of somebody who is gone cannot be approved: lease lost, session stopped",
+        "a server carries an approved call out once, for whoever asked, and only if it is what the person saw",
+      ],
+      "e2e/approver.test.ts": [
+        "an approver works an incident with an operator that may only propose: nothing is done before, and waiting was not its time",
+      ],
+    },
+  },
+  {
+    promise: "a person at a terminal works an incident with the tools, limits and record of every operator",
+    shownBy: {
+      "e2e/people-and-clients.test.ts": [
+        "works an incident from end to end, with `lab agent start --operator human`",
+        "Ctrl-C hands the incident back, and the attempt does not count",
+        "without a terminal there is one clear sentence",
+      ],
+      "unit/human-operator.test.ts": [
+        "sees the incident, looks, acts with a reason, submits; every call is in the transcript",
+        "has as many calls as every operator",
+      ],
+    },
+  },
+  {
+    promise:
+      "an MCP client in another process works an incident over stdio and over HTTP, with a token for that incident alone",
+    shownBy: {
+      "e2e/people-and-clients.test.ts": ["works an incident from end to end over %s"],
+      "integration/mcp.test.ts": [
+        "only names of ours are answered, and pages of no other origin, before a token counts",
+        "without a good token there is nothing, and a session belongs to the token that began it",
+        "for reading shows no tool that can only write, and is refused calls that write; the transcript keeps it",
+        "%s is worth nothing",
+        "finds every tool but shell, with its effects; nothing that it is told gives away where it is",
+        "has as many calls as every operator has turns",
+        "config prints what Claude Code and Codex read, without a token in it",
+      ],
+      "unit/mcp-annotations.test.ts": ["%s: no call goes further, or less far", "what is not listed may do anything"],
+    },
+  },
+  {
+    promise:
+      "a file of the Python lab is opened with every oddity, copied first, and refused while somebody else writes it",
+    shownBy: {
+      "integration/tickets-foreign.test.ts": [
+        "is refused while its monitor writes, and untouched; a minute after its end it is copied and opened",
+        "with every oddity is taken as it is: nothing is lost, nothing renamed, nothing claimed that may be somebody's",
+        "%s: nothing new is begun for a minute, what has begun goes on, and the next command says why",
+        "our own writers, in several processes or interrupted, are never taken for it",
+      ],
+    },
+  },
   // ---- rails
   {
     promise: "who may import whom is enforced, and so are the bans on real time and chance",

@@ -8,6 +8,7 @@ const needed: Readonly<Record<string, string>> = {
   iptables: "iptables",
   mmdebstrap: "mmdebstrap",
   curl: "curl",
+  script: "bsdutils",
   promtool: "prometheus",
   chromium: "chromium",
 };

@@ -3,7 +3,7 @@ import { errorText } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { unseen, type Seen } from "./sight.ts";
 
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 8_000;
 
 export interface ReaderOptions<T> {
   readonly what: string;

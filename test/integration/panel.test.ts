@@ -172,10 +172,11 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
   test("a compose-agent that is gone is shown as gone, what is old as old, and commands are refused with the reason", async () => {
     const control = busyEvening(Date.now());
     const bench = await open(control);
-    await everybodyTells(bench);
+    const { hush } = await everybodyTells(bench);
     const page = await newPage();
     await signIn(page, bench.panel.pageUrl);
     await page.locator("#program-compose-agent-compose-agent-1").getByText("alive").waitFor();
+    await hush();
     control.down = "nobody answers at compose-agent:8701";
     bench.clock.move(60_000);
     await page.getByText("The compose-agent does not answer").waitFor();

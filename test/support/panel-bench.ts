@@ -34,6 +34,8 @@ export interface PanelBench extends AsyncDisposable {
   readonly folder: string;
   /** Of the panel alone. */
   readonly clock: MovableClock;
+  /** Aborts when it ends. */
+  readonly over: AbortSignal;
   /** Registers a program, or beats for one that has registered. */
   tell(part: Part, changes?: Readonly<Record<string, unknown>>, status?: PartStatus): Promise<number>;
 }
@@ -41,6 +43,7 @@ export interface PanelBench extends AsyncDisposable {
 /** A panel on free ports of the loopback, with a token and one person of its own. */
 export async function panelBench(control: ControlPort, changes: Partial<PanelOptions> = {}): Promise<PanelBench> {
   const folder = mkdtempSync(join(tmpdir(), "panel-"));
+  const life = new AbortController();
   const signal = new AbortController().signal;
   const provider = fileTokens(join(folder, "tokens"), deps);
   await rotateToken(provider, "status_panel", {}, deps, signal);
@@ -66,8 +69,10 @@ export async function panelBench(control: ControlPort, changes: Partial<PanelOpt
     tokens,
     folder,
     clock,
+    over: life.signal,
     tell: (part, registration = {}, status = {}) => tellPanel(panel, tokens, part, registration, status),
     [Symbol.asyncDispose]: async () => {
+      life.abort(new Error("the bench is cleared"));
       await panel[Symbol.asyncDispose]();
       await tokens[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import { systemClock } from "../../harness/base/clock.ts";
 import { ScriptedControl } from "./scripted-control.ts";
 import type { PanelBench } from "./panel-bench.ts";
 
@@ -16,8 +17,8 @@ export function busyEvening(now: number): ScriptedControl {
   return control;
 }
 
-/** Everybody is there and tells of a cluster with one store paused. */
-export async function everybodyTells(bench: PanelBench): Promise<void> {
+/** Everybody is there and tells, again and again until `hush`, of a cluster with one store paused. */
+export async function everybodyTells(bench: PanelBench): Promise<{ hush(): Promise<void> }> {
   const up = (component: string) => ({ component, status: "running", health: "none", restartCount: 0 });
   const cluster = [
     ...["pd0", "pd1", "pd2", "tikv0"].map(up),
@@ -26,9 +27,27 @@ export async function everybodyTells(bench: PanelBench): Promise<void> {
     up("prometheus"),
   ];
   const features = ["docker", "start", "stop", "restart", "pause", "unpause", "ticket_hold", "ticket_unhold"];
-  await bench.tell("compose-agent", { features }, { cluster });
-  await bench.tell("agent", {}, { doing: "works on incident 7c1e44b2" });
-  await bench.tell("watchdog", { compose_agent: false, control_plane: "status_panel", features: [] });
+  const tell = async () => {
+    await bench.tell("compose-agent", { features }, { cluster });
+    await bench.tell("agent", {}, { doing: "works on incident 7c1e44b2" });
+    await bench.tell("watchdog", { compose_agent: false, control_plane: "status_panel", features: [] });
+  };
+  await tell();
+  const hushed = new AbortController();
+  const telling = (async () => {
+    const until = AbortSignal.any([hushed.signal, bench.over]);
+    while (!until.aborted) {
+      await systemClock.sleep(2_000, until).catch(() => {});
+      // The panel may be going meanwhile.
+      if (!until.aborted) await tell().catch(() => {});
+    }
+  })();
+  return {
+    hush: async () => {
+      hushed.abort();
+      await telling;
+    },
+  };
 }
 
 export const SESSION = "20260101T180312-4f2a9c11";

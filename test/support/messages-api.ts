@@ -66,15 +66,18 @@ export class MessagesApiServer implements AsyncDisposable {
 
   static async start(
     turns: readonly (ScriptedTurn | ((request: SeenRequest) => ScriptedTurn))[],
+    /** Another address of this machine, where containers shall reach it. */
+    host = "127.0.0.1",
   ): Promise<MessagesApiServer> {
     const api = new MessagesApiServer(turns);
-    api.#server.listen(0, "127.0.0.1");
+    api.#server.listen(0, host);
     await once(api.#server, "listening");
     return api;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `http://${address}:${port}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

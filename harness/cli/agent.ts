@@ -17,10 +17,12 @@ import { noEngine } from "../engine/no-engine.ts";
 import { ownImages } from "../engine/own-images.ts";
 import { DEFAULT_PAGE_PORT, defaultUsersFile } from "../panel/config.ts";
 import { openUsers } from "../panel/users.ts";
+import type { SubjectInstance } from "../protocol.ts";
 import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
+import { standingControl } from "./standing-control.ts";
 import { openStanding, standingInstance } from "./standing-instance.ts";
 import { safetyMode } from "./trial-options.ts";
 
@@ -33,6 +35,7 @@ interface StartFlags {
   readonly safetyMode?: SafetyMode;
   readonly runbooks?: readonly string[];
   readonly once?: true;
+  readonly composeMode?: boolean;
 }
 
 interface UpFlags {
@@ -67,6 +70,8 @@ export function agentCommand(io: CliIo): Command {
     )
     .option("--runbooks <folder...>", "runbooks of yours, beside the kit's")
     .option("--once", "end after the first incident")
+    .option("--compose-mode", "it has no engine: a compose-agent beside the embedded cluster acts for it")
+    .option("--no-compose-mode", "it holds the engine itself")
     .action((flags: StartFlags) => start(flags, io));
   upOptions(command.command("up"))
     .description("in containers on the network tikv_default; rebuilds when sources changed")
@@ -103,6 +108,12 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   const standing = standingInstance(io);
   if (standing === null)
     throw new HarnessError("not-found", "there is no cluster to work on: start one with `lab subject up tikv`");
+  const compose = settingsOf(flags, io).composeAgentEnabled;
+  if (compose && standing.kind === "docker")
+    throw new HarnessError(
+      "usage",
+      "beside a cluster in containers the agent of compose mode runs in one: `lab agent up --compose-mode`",
+    );
   if (standing.kind === "docker") io.err(LEGACY_WARNING);
   const person = flags.operator === "human";
   if (person && !(io.stdinIsTty && io.stdoutIsTty))
@@ -112,13 +123,14 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   if (person) io.err("waiting for an incident; Ctrl-C ends it\n");
   if (flags.operator === "external")
     io.err("waiting for an incident; then `lab mcp token` makes a token for it, and `lab mcp serve` the way to it\n");
-  const instance = await openStanding(standing, io);
-  let settings: Readonly<Record<string, string>>;
-  try {
-    settings = instance.operatorEnvironment("host");
-  } finally {
-    await instance[Symbol.asyncDispose]();
-  }
+  await using scope = new AsyncDisposableStack();
+  const instance = scope.use(await openStanding(standing, io));
+  const control = compose ? scope.use(await controlFor(instance, flags, mode, io)) : null;
+  const settings = {
+    ...instance.operatorEnvironment("host"),
+    COMPOSE_AGENT_ENABLED: String(compose),
+    ...control?.operator,
+  };
   const program = resolve(import.meta.dirname, `../agent/main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`);
   const child = spawn(process.execPath, [program, ticketPath(io, flags.db), ...programFlags(flags, io.cwd)], {
     env: { ...definedOf(io.env), ...settings, INSTANCE_ID: standing.id },
@@ -136,6 +148,13 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
   } finally {
     io.signal.removeEventListener("abort", stop);
   }
+}
+
+async function controlFor(instance: SubjectInstance, flags: StartFlags, mode: SafetyMode, io: CliIo) {
+  const variant = { name: flags.operator ?? "runbook", mode, model: null, usdCap: null, runbookDirs: [] };
+  const control = await standingControl(instance, { tickets: ticketPath(io, flags.db), variant }, io);
+  io.err(`compose mode; status panel: ${control.panel}\naudit: \`lab audit show ${control.folder}\`\n`);
+  return control;
 }
 
 function programFlags(flags: StartFlags, cwd: string): readonly string[] {

@@ -18,6 +18,7 @@ interface Flags {
   readonly timeFactor: number;
   readonly seed: number;
   readonly runs: string;
+  readonly composeMode?: boolean;
   readonly json?: true;
 }
 
@@ -46,6 +47,8 @@ export function tableCommand(io: CliIo): Command {
     .option("--time-factor <factor>", "of the embedded stand-ins", Number, 0.2)
     .option("--seed <number>", "of every trial", Number, 7)
     .option("--runs <folder>", "where records go", "runs")
+    .option("--compose-mode", "every operator goes through a compose-agent")
+    .option("--no-compose-mode", "every operator holds the engine itself")
     .option("--json", "machine-readable")
     .action((flags: Flags) => runTable(flags, io));
 }
@@ -81,13 +84,20 @@ async function runCell(
   scenario: Scenario,
   engine: EngineKind,
   operator: OperatorName,
-  { timeFactor, seed, runs }: Flags,
+  { timeFactor, seed, runs, composeMode }: Flags,
   io: CliIo,
 ): Promise<Cell> {
   const request = {
     scenario,
     engine,
-    flags: { engine, operator, baseline: "stored" as const, timeFactor: engine === "process" ? timeFactor : 1, runs },
+    flags: {
+      engine,
+      operator,
+      baseline: "stored" as const,
+      timeFactor: engine === "process" ? timeFactor : 1,
+      runs,
+      ...(composeMode === undefined ? {} : { composeMode }),
+    },
     mode: "execute" as const,
     attach: undefined,
     db: undefined,

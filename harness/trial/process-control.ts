@@ -37,6 +37,8 @@ export function processControl(deps: Deps): ControlStarter {
     const { ports } = await freePortBlock(3, deps.random.fork("control"));
     const [control = 0, machines = 0, page = 0] = ports;
     const parts = { instance, given, control, machines, page };
+    // What a start that was killed has left beside a cluster that stays.
+    await remove(engine, [COMPOSE_AGENT, PANEL]);
     const started: Component[] = [];
     try {
       for (const spec of [composeAgentSpec(parts), panelSpec(parts)]) {

@@ -8,7 +8,7 @@ export interface Escape {
 
 const open = (address: string): string => `timeout 5 bash -c '</dev/tcp/${address.replace(":", "/")}'`;
 
-/** What design.md §7 says that the shell cannot do. The table in `docs/security.md` has the same rows. */
+/** What an operator must not be able to do with its shell. The table in `docs/security.md` has the same rows. */
 export const SHELL_ESCAPES: readonly Escape[] = [
   {
     what: "read the program's environment, where its key is",

@@ -27,7 +27,7 @@ import {
   type TokenCache,
   type TokenProvider,
 } from "../../harness/control/tokens/index.ts";
-import type { Engine, InstanceId } from "../../harness/protocol.ts";
+import type { Engine, InstanceId, Log } from "../../harness/protocol.ts";
 
 export const DEPLOYMENT = "deploy1";
 
@@ -49,6 +49,7 @@ export interface TestControlOptions extends Partial<Omit<ControlServerOptions, "
   /** Where tokens are; files in its folder (`<folder>/tokens`) unless told. */
   readonly provider?: TokenProvider;
   readonly listen?: ListenOptions;
+  readonly log?: Log;
   readonly wrapAudit?: (trail: AuditTrail) => AuditTrail;
 }
 
@@ -61,11 +62,12 @@ export async function startControl({
   clock = systemClock,
   listen,
   provider: given,
+  log = silentLog,
   wrapAudit = (trail) => trail,
   ...rest
 }: TestControlOptions): Promise<TestControl> {
   const root = folder ?? mkdtempSync(join(tmpdir(), "control-"));
-  const deps = { clock, ids: randomIds, log: silentLog, random: seededRandom(1) };
+  const deps = { clock, ids: randomIds, log, random: seededRandom(1) };
   const home = controlHome(join(root, "state"));
   const scope = new AsyncDisposableStack();
   const provider = given ?? fileTokens(join(root, "tokens"), deps);

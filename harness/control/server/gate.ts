@@ -90,10 +90,15 @@ export class Gate {
     if (Number(request.headers["content-length"] ?? 0) > cap) throw tooLarge();
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of request) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > cap) throw tooLarge();
-      chunks.push(chunk as Buffer);
+    try {
+      for await (const chunk of request) {
+        bytes += (chunk as Buffer).length;
+        if (bytes > cap) throw tooLarge();
+        chunks.push(chunk as Buffer);
+      }
+    } catch (error) {
+      // Whoever sent it has hung up, or it is no HTTP.
+      throw error instanceof ApiError ? error : new ApiError("malformed", "the request broke off in its body");
     }
     return Buffer.concat(chunks);
   }

@@ -7,6 +7,67 @@ export interface Requirement {
 
 /** One entry per promise, by part. A promise without a test is not made. */
 export const REQUIREMENTS: readonly Requirement[] = [
+  // ---- the operator's deployment in containers
+  {
+    promise: "compose mode: the engine's socket is in exactly one container, and nobody keeps a right or root's uid",
+    shownBy: {
+      "integration/compose-mode-docker.test.ts": [
+        "the engine's socket is in exactly one container; none is privileged or sees the machine",
+        "nobody runs as root once started, and nobody has a capability",
+      ],
+      "unit/compose-file.test.ts": [
+        "the engine's socket is in one service; the agent has a network namespace that somebody else guards",
+      ],
+    },
+  },
+  {
+    promise: "each container holds its own plane's token and is refused as the other plane",
+    shownBy: {
+      "integration/compose-mode-docker.test.ts": [
+        "each container has the folder of its own plane's token and no other; the compose-agent has both",
+        "a plane's token signs for that plane alone: as the other one it is refused with 401",
+        "its key and the tokens are in nobody's log",
+      ],
+    },
+  },
+  {
+    promise:
+      "the agent reaches the cluster, its control plane and the model's API, and nothing else; that holds when namespaces are made anew",
+    shownBy: {
+      "integration/compose-mode-docker.test.ts": [
+        "the program reaches the cluster, its control plane and the model, and nothing else",
+        "the guard holds in a new namespace before the program starts in it",
+      ],
+      "contract/connect-proxy.test.ts": ["every other host, port and method is refused"],
+    },
+  },
+  {
+    promise: "what an operator tries in order to get out, with its tools or its shell, is refused",
+    shownBy: {
+      "integration/compose-mode-docker.test.ts": [
+        "with the container tools an operator cannot: ",
+        "with its shell an operator cannot: ",
+        "the same lines work for the program itself, where it may: they are refused to the shell, and not misspelt",
+        "the shell reaches the cluster; what it sees is neutral, and has no key in it",
+        "a line that takes all processes or kills its shell takes nothing from the program, which ends in order",
+      ],
+      "unit/agent-closure.test.ts": [
+        "the operator's program has the client of the control plane, and nothing of its server",
+      ],
+    },
+  },
+  {
+    promise:
+      "a line of shell is judged before it runs, ends within two minutes, and nothing that it starts outlives it",
+    shownBy: {
+      "unit/agent-shell.test.ts": ["two minutes at most, both outputs, the exit code"],
+      "contract/agent-shell.test.ts": [
+        "when its time is over, the whole process group is killed",
+        "what a line leaves behind ends with it",
+        "observe mode is kept where the line would run, too",
+      ],
+    },
+  },
   // ---- the whole path
   {
     promise: "the demo ends with a proven repair; interrupted or killed, nothing is left behind",
@@ -321,7 +382,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "images are pinned and can be replaced",
         "ports are open on this machine alone and can be moved, so that several run side by side",
         "%s can crash, is asked how it is, has time to stop and files to open",
-        "the agent's compose file: somebody else's network, the person's own uid, an init, a health check",
+        "the legacy compose file: somebody else's network, the person's own uid, an init, a health check",
       ],
     },
   },
@@ -1161,6 +1222,57 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "%s: nothing new is begun for a minute, what has begun goes on, and the next command says why",
         "our own writers, in several processes or interrupted, are never taken for it",
       ],
+    },
+  },
+  // ---- the control plane: audit, compose mode of trials
+  {
+    promise:
+      "the audit finds a changed byte, a removed line and a cut tail, keeps its chain over full files, and is mended knowingly after a kill",
+    shownBy: {
+      "integration/audit.test.ts": [
+        "has an intent and an outcome for each command, refused ones too, each with the hash of the line before",
+        "finds each changed byte, and says where",
+        "finds a removed line, one that was moved, and a cut tail; and opens none of these",
+        "finds a tail that was cut in mid-line, and an anchor that went with it",
+        "finds a chain that was written anew with the key, by its second anchor in the queue's database",
+        "keeps the chain over files that are full, and finds one of them missing",
+        "tells a line that its writer could not finish from tampering, mends it and says so",
+        "loses nothing that it acknowledged, and its open intents end as unknown",
+        "verify: exit code 0 for a chain that is intact, 1 with the place of what was changed; show: who did what",
+      ],
+    },
+  },
+  {
+    promise: "what cannot be audited is not done: a full disk stops commands with the reason, and nothing is lost",
+    shownBy: {
+      "integration/audit.test.ts": [
+        "stops commands with the reason; what was run is told before the next one, once there is room",
+        "an anchor that cannot be written stops them too, and the chain says that they never ran",
+        "keeps its key in a folder of its own that nobody else can read, and refuses one that others can",
+      ],
+    },
+  },
+  {
+    promise:
+      "in compose mode a trial's operator has no engine; everything goes through an audited control plane that ends with the trial, also at Ctrl-C and after a kill",
+    shownBy: {
+      "e2e/compose-mode.test.ts": [
+        "the demo in compose mode: all commands went through the compose-agent, and the audit is intact",
+        "Ctrl-C in mid-trial ends compose-agent and panel with the rest; the audit so far is in the record's folder",
+        "after SIGKILL in mid-trial `lab heal` leaves neither program nor token",
+      ],
+      "e2e/compose-mode-docker.test.ts": [
+        "its operator has no socket and a guarded network: blinding is full, the audit intact, nothing is left",
+        "killed with SIGKILL: `lab heal` removes its containers and networks, too",
+      ],
+      "integration/rollback.test.ts": [
+        "a rollback to legacy mode in mid-trial ends the trial as the lab's failure; another deployment's does not",
+      ],
+      "unit/compose-agent-config.test.ts": [
+        "have defaults for all but engine and instance; it listens on loopback",
+        "a flag wins over its variable, and an empty variable is none",
+      ],
+      "unit/story.test.ts": ["tells which plane did what, and whether the audit is what was written"],
     },
   },
   // ---- rails

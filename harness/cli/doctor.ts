@@ -7,7 +7,8 @@ import { stateRoot } from "../engine/instances.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 
-interface Finding {
+/** One line of the report. */
+export interface Finding {
   readonly what: string;
   /** `info`: fine as it is, but something optional is not to be had. */
   readonly state: "ok" | "info" | "problem";
@@ -26,11 +27,17 @@ export function doctorCommand(io: CliIo): Command {
     .option("--model <model>", "with --operator claude: the model to try")
     .option("--json", "machine-readable")
     .action(async (options: { operator?: string; model?: string; json?: true }) => {
+      const { controlFindings } = await import("./doctor-control.ts");
+      const engine = await docker(io);
       const findings = [
         nodeVersion(),
         memory(),
         stateFolder(io),
-        ...(await docker(io)),
+        ...engine,
+        ...(await controlFindings(
+          io,
+          engine.every(({ state }) => state === "ok"),
+        )),
         ...(options.operator === "claude" ? [await claude(io, options.model)] : []),
       ];
       if (findings.some(({ state }) => state === "problem")) io.setExitCode(EXIT.notPassed);

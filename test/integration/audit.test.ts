@@ -233,6 +233,33 @@ describe("lab audit", () => {
   });
 });
 
+test("lab doctor: what compose mode needs, and an audit that was changed is a problem", async () => {
+  const env = { STATE_DIR: folder, TOKEN_DIR: join(folder, "tokens"), HOME: folder, COMPOSE_AGENT_ENABLED: "yes" };
+  const doctor = async () => {
+    const { out } = await lab(["doctor", "--json"], { env });
+    const findings = JSON.parse(out) as { what: string; state: string; text: string }[];
+    return Object.fromEntries(findings.map(({ what, state, text }) => [what, { state, text }]));
+  };
+  {
+    using options = auditIn(controlHome(folder), "compose-agent");
+    await writeSome(options);
+  }
+  await lab(["token", "rotate", "status_panel"], { env });
+  expect(await doctor()).toMatchObject({
+    "control plane": { state: "ok", text: expect.stringContaining("compose mode is on") },
+    "token panel": { state: "ok" },
+    "token agent": { state: "info", text: expect.stringContaining("lab token rotate compose_agent") },
+    audit: { state: "ok", text: "compose-agent: intact, 6 lines" },
+  });
+  await rm(await onlyFile());
+  expect((await doctor())["audit"]).toMatchObject({
+    state: "problem",
+    text: expect.stringContaining("lab audit verify"),
+  });
+  const wrong = await lab(["doctor", "--json"], { env: { ...env, COMPOSE_AGENT_ENABLED: "perhaps" } });
+  expect(wrong.code).toBe(1);
+});
+
 describe("a writer that is killed in mid-command", () => {
   test("loses nothing that it acknowledged, and its open intents end as unknown", async () => {
     for (let round = 0; round < 5; round++) {

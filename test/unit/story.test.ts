@@ -43,3 +43,23 @@ it("a void trial is no verdict on the operator", () => {
   expect(story(record, where)).toContain("VOID: pd0 did not start");
   expect(story(record, where)).not.toMatch(/^PASS$|^FAIL$/m);
 });
+
+it("tells which plane did what, and whether the audit is what was written", () => {
+  const record = completedRecord();
+  record.grade = gradeTrial(record, null);
+  const audit = { intact: true, lines: 1_036, head: "0", findings: [] };
+  record.control = {
+    mode: "compose",
+    plane: "compose_agent",
+    commands: { compose_agent: 515, status_panel: 2 },
+    outcomes: { ok: 515, failed: 0, refused: 2, unknown: 0 },
+    audit,
+  };
+  expect(story(record, where)).toContain(
+    "control plane: commands 515 by compose_agent, 2 by status_panel: 515 ok, 2 refused\naudit: intact, 1,036 lines verified\n",
+  );
+  record.control = { ...record.control, audit: { ...audit, intact: false } };
+  expect(story(record, where)).toContain("audit: NOT WHAT WAS WRITTEN");
+  record.control = { mode: "legacy", plane: "status_panel", commands: {}, outcomes: {}, audit: null };
+  expect(story(record, where)).not.toContain("audit");
+});

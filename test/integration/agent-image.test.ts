@@ -18,7 +18,7 @@ const run = $({ quiet: true });
 
 /** What the image must not contain, wherever it lies. */
 const ANSWERS =
-  /(^|\/)(faults|scenarios|trial|checkers|stats|store|monitor|view|cli|stand-in|invariants|workload|bench|test|docs)(\/|$)|own-images|docker-owner|docker-cut/;
+  /(^|\/)(faults|scenarios|trial|checkers|stats|store|monitor|view|cli|stand-in|invariants|workload|bench|test|docs)(\/|$)|own-images|docker-owner|docker-cut|\/control\/(main|compose-agent|audit|queue|proxy|server\/(gate|app))|\/panel\//;
 
 /** Words of its own code that say nothing of being tried; file, then what the line contains. */
 const ELSEWHERE: readonly (readonly [file: string, text: RegExp])[] = [

@@ -22,6 +22,16 @@ function closure(entry: string): ReadonlySet<string> {
   return seen;
 }
 
+/** The other side of the control plane: who serves, checks both planes, keeps the audit, watches. */
+const SERVER =
+  /^harness\/(panel\/|control\/(main|compose-agent|check-health|audit|queue|proxy|server\/(?!perform|log-cursor)|watchdog\/(?!settings)))/;
+
+test("the operator's program has the client of the control plane, and nothing of its server", () => {
+  const reached = [...closure("harness/agent/main.ts")];
+  expect(reached).toContain("harness/control/client/control-client.ts");
+  expect(reached.filter((file) => SERVER.test(file))).toEqual([]);
+});
+
 test("the operator's program reaches nothing that knows the answer, through no chain of imports", () => {
   const reached = closure("harness/agent/main.ts");
   expect(reached.size).toBeGreaterThan(20);

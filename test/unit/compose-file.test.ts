@@ -84,7 +84,55 @@ describe("the TiKV subject's compose file", () => {
   });
 });
 
-test("the agent's compose file: somebody else's network, the person's own uid, an init, a health check", () => {
+describe("compose mode's file", () => {
+  const { services, networks } = compose("docker/agent/docker-compose.yml");
+  const all = Object.entries(services) as [string, Service & Readonly<Record<string, unknown>>][];
+
+  test("the engine's socket is in one service; the agent has a network namespace that somebody else guards", () => {
+    const holders = all.filter(([, { volumes = [] }]) => volumes.some((volume) => volume.includes("docker.sock")));
+    expect(holders.map(([name]) => name)).toEqual(["compose-agent"]);
+    expect(services["agent"]).toMatchObject({
+      network_mode: "service:agent-net",
+      depends_on: { "agent-net": { condition: "service_healthy" }, "compose-agent": { condition: "service_healthy" } },
+      cap_add: ["SETUID", "SETGID", "KILL"],
+    });
+    expect(networks).toMatchObject({ control: { internal: true }, model: { internal: true } });
+  });
+
+  test.each(all)(
+    "%s: no rights, a read-only root, limits, a health check, only the panel's ports, on loopback",
+    (name, service) => {
+      expect(service).toMatchObject({
+        restart: "${RESTART_POLICY:-on-failure}",
+        read_only: true,
+        cap_drop: ["ALL"],
+        security_opt: ["no-new-privileges:true"],
+        pids_limit: expect.any(Number) as number,
+        mem_limit: expect.stringMatching(/^\d+[mg]$/) as string,
+        healthcheck: {},
+      });
+      const { ports = [] } = service;
+      expect(ports.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
+      expect(ports.length > 0).toBe(name === "statuspanel");
+    },
+  );
+
+  test("tokens: each plane's folder where it is used, and no other", () => {
+    const tokens = all.map(([name, { volumes = [] }]) => [
+      name,
+      volumes.flatMap((volume) => /tokens\/(\w+)(:ro)?$/.exec(volume)?.[1] ?? []),
+    ]);
+    expect(Object.fromEntries(tokens)).toEqual({
+      "compose-agent": ["status_panel", "compose_agent"],
+      statuspanel: ["status_panel"],
+      "model-proxy": [],
+      "agent-net": [],
+      agent: ["compose_agent"],
+    });
+  });
+});
+
+test("the legacy compose file: somebody else's network, the person's own uid, an init, a health check", () => {
   const { services, networks } = compose("docker/agent/docker-compose.legacy.yml");
   expect(networks).toMatchObject({ default: { external: true, name: "${TIKV_NETWORK:-tikv_default}" } });
   expect(services["agent"]).toMatchObject({ init: true, user: "${HOST_UID:-1000}:${HOST_GID:-1000}", healthcheck: {} });

@@ -39,7 +39,7 @@ export function watchedDeployment(
   const fellBack = async (): Promise<boolean> =>
     (await tickets.watchdog.targets(deployment)).some(({ component, legacy }) => component === SIDECAR && legacy);
   const upAgent = async (mode: AgentMode, signal: AbortSignal): Promise<void> =>
-    (await open(mode, signal)).up({ services: ["agent"] }, signal);
+    (await open(mode, signal)).up({ services: ["agent"], noDeps: true }, signal);
   return {
     compose: async (component, signal) =>
       open(component === "agent" && (await fellBack()) ? "legacy" : "compose", signal),

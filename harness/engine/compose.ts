@@ -14,7 +14,15 @@ export interface ComposeOptions {
 /** One project of one compose file. Every method throws HarnessError saying what is missing and what to do. */
 export interface Compose {
   /** Creates and starts (these services, or all of the profiles). Does not wait for health. */
-  up(options: { readonly services?: readonly string[]; readonly build?: boolean }, signal: AbortSignal): Promise<void>;
+  up(
+    options: {
+      readonly services?: readonly string[];
+      readonly build?: boolean;
+      /** These services alone: what they depend on is neither started nor brought up to date. */
+      readonly noDeps?: boolean;
+    },
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Creates without starting. */
   create(services: readonly string[], signal: AbortSignal): Promise<void>;
   /** Stops and removes containers and networks of the project; with `volumes` its volumes too. Idempotent. */
@@ -43,8 +51,11 @@ export async function openCompose(options: ComposeOptions, signal: AbortSignal):
     if (done.exitCode !== 0) throw composeError(args[0] ?? "", done.stderr || done.stdout);
   };
   return {
-    up: ({ services = [], build = false }, within) =>
-      run(["up", "-d", ...(build ? ["--build"] : ["--no-build"]), ...services], within),
+    up: ({ services = [], build = false, noDeps = false }, within) =>
+      run(
+        ["up", "-d", ...(build ? ["--build"] : ["--no-build"]), ...(noDeps ? ["--no-deps"] : []), ...services],
+        within,
+      ),
     create: (services, within) => run(["up", "--no-start", "--no-build", ...services], within),
     down: ({ volumes = false, timeoutMs }, within) =>
       run(

@@ -35,8 +35,12 @@ export async function openDockerWatched(options: DockerWatchedOptions, deps: Eng
     },
     restart: (component, signal) => support.restart(component as Component, {}, signal),
     unpause: (component, signal) => support.unpause(component as Component, signal),
-    recreate: async (component, signal) =>
-      (await options.compose(component, signal)).up({ services: [component] }, signal),
+    recreate: async (component, signal) => {
+      const compose = await options.compose(component, signal);
+      // Compose would start the one that is there, also where that is what cannot be started.
+      if ((await support.watched(component as Component, signal)) !== null) await compose.remove([component], signal);
+      await compose.up({ services: [component], noDeps: true }, signal);
+    },
     useImage: (component, imageId, signal) => support.useImage(component as Component, imageId, signal),
     keepImage: (component, imageId, signal) => support.keepImage(component as Component, imageId, signal),
     events: (since, signal) => support.watchedEvents(since, signal),

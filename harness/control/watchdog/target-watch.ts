@@ -46,6 +46,8 @@ export class OwnActs {
   }
 }
 
+/** Programs that fail may say much. */
+const MAX_REASON = 500;
 /** How much of a log is read for its reason to end. */
 const LOG_TAIL = 60;
 /** A program that the loader refuses has said its last word before Docker notes that it was started. */
@@ -277,7 +279,8 @@ export class TargetWatch {
   }
 
   #event(kind: NewWatchdogEvent["kind"], reason: string): NewWatchdogEvent {
-    return { at: this.#now(), kind, state: this.#state(), reason, attempt: this.#memory.attempts };
+    const text = reason.replaceAll(/\s+/g, " ").slice(0, MAX_REASON);
+    return { at: this.#now(), kind, state: this.#state(), reason: text, attempt: this.#memory.attempts };
   }
 
   #state(): WatchdogState {

@@ -1,8 +1,8 @@
 export { fileTokens } from "./file-tokens.ts";
 export { fingerprintOf } from "./fingerprint.ts";
-export { checkToken, newToken } from "./new-token.ts";
+export { newToken } from "./new-token.ts";
 export { openTokens, tokenProvider } from "./open-tokens.ts";
-export { DEFAULT_GRACE_MS, rotateToken } from "./rotate-token.ts";
+export { rotateToken } from "./rotate-token.ts";
 export { openTokenCache, type TokenCacheOptions } from "./token-cache.ts";
 export {
   TokenError,

@@ -54,3 +54,13 @@ export function specOf({ kind }: Victim, target: Component, timeFactor: number):
     kind === "crash-loop" ? { untilDownMs: Math.max(400, 2_000 * timeFactor) } : {};
   return { kind, target, params };
 }
+
+/** Whose process may be ended while memory is watched: the others must live long for that to say anything. */
+const MAY_END: readonly string[] = ["tikv2", "pd2"];
+
+/** The same victim, harmed by something that its process outlives, unless it is one of those that may end. */
+export function livesOn(victim: Victim, target: Component): Victim {
+  if (MAY_END.includes(target)) return victim;
+  const instead = { kill: "hang", "crash-loop": "isolate", hang: "hang", isolate: "isolate" } as const;
+  return { ...victim, kind: instead[victim.kind] };
+}

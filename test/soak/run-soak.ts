@@ -23,8 +23,10 @@ import type { EmbeddedInstance } from "../../subjects/tikv/embedded-instance.ts"
 import { addressBook, urlsOf } from "../../subjects/tikv/kit/clients/address-book.ts";
 import { pdClient } from "../../subjects/tikv/kit/clients/pd.ts";
 import { waitSteady, type ReadinessSources } from "../../subjects/tikv/readiness.ts";
-import { drawRound, specOf, type Round, type Victim } from "./draw-round.ts";
+import { RawClient } from "../../subjects/tikv/workload/raw-client.ts";
+import { drawRound, livesOn, specOf, type Round, type Victim } from "./draw-round.ts";
 import { START, unexpectedLines, type Harm, type UnexpectedLine } from "./expected-lines.ts";
+import { SettledLoad } from "./settled-load.ts";
 import { summarizeVitals, takeVitals, type NodeVitals, type Vital } from "./vitals.ts";
 
 export interface SoakOptions {
@@ -80,13 +82,15 @@ const READY_MS = 90_000;
 const RECOVERY_MS = 120_000;
 const HEAL_MS = 30_000;
 const VITALS_EVERY_MS = 1_000;
-const READ_BACK_MS = 60_000;
+const READ_BACK_MS = 180_000;
 const CLIENT_WINDOW_MS = 1_000;
 
-/** Memory may grow by this much a minute in the second half, besides what the pairs written meanwhile take. */
-const GROWTH_MB_PER_MINUTE = 3;
-/** What one pair costs a store at most: the pair, its place in the index, its entry in the log. */
-const BYTES_PER_WRITE = 1_024;
+/** From then on data do not grow any more, and memory must not either. */
+const SETTLED_SHARE = 0.4;
+const SETTLED_AT_MOST_MS = 210_000;
+/** Memory is flat: within what a heap that is sometimes collected shows as a trend over minutes. */
+const GROWTH_MB_PER_MINUTE = 1;
+const DEADLINE_MS = 2_000;
 const MORE_FILES = 24;
 /** The event loop of a node is late by this only when something blocks it. */
 const LATE_MS = 2_000;
@@ -117,7 +121,7 @@ export async function runSoak(options: SoakOptions, deps: Deps, signal: AbortSig
   );
   await cluster.waitReady({ timeoutMs: READY_MS }, signal);
   await using workload = await cluster.startWorkload(
-    { seed: options.seed, ratePerSecond: options.ratePerSecond, clients: 16, keyPrefix: "k", deadlineMs: 2_000 },
+    { seed: options.seed, ratePerSecond: options.ratePerSecond, clients: 16, keyPrefix: "k", deadlineMs: DEADLINE_MS },
     signal,
   );
   const soak = new Soak({ options, deps, cluster, workload, owned, startedMs });
@@ -142,6 +146,7 @@ class Soak {
   readonly #harms: Harm[] = [];
   readonly #vitals: Vital[] = [];
   readonly #problems: string[] = [];
+  #settled: { readonly load: SettledLoad; readonly fromMs: number } | null = null;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -157,7 +162,7 @@ class Soak {
   }
 
   async run(signal: AbortSignal): Promise<SoakResult> {
-    const { options, deps, workload } = this.#parts;
+    const { options, deps } = this.#parts;
     const { clock } = deps;
     const over = new AbortController();
     const background = AbortSignal.any([over.signal]);
@@ -165,19 +170,40 @@ class Soak {
     const measuring = this.#measure(background);
     const until = clock.monotonic() + options.forMs;
     const began = clock.monotonic();
+    const settledFrom = began + Math.min(SETTLED_SHARE * options.forMs, SETTLED_AT_MOST_MS);
+    using client = this.#client();
     try {
       await this.#recovered(signal);
-      for (let number = 1; clock.monotonic() < until && this.#problems.length === 0; number++)
+      for (let number = 1; clock.monotonic() < until && this.#problems.length === 0; number++) {
+        if (this.#settled === null && clock.monotonic() >= settledFrom) await this.#settle(client);
         await this.#round(drawRound(number, deps.random.fork(`soak/${options.seed}`)), signal);
+      }
     } catch (error) {
       if (!signal.aborted) throw error;
       options.say("interrupted: everything is healed; what was seen until now is judged");
     }
-    await workload.stop(new AbortController().signal);
+    if (this.#settled === null) await this.#parts.workload.stop(new AbortController().signal);
+    await this.#settled?.load.stop();
     await reading;
     over.abort();
     await measuring;
     return await this.#judge(clock.monotonic() - began);
+  }
+
+  #client(): RawClient {
+    const { cluster, deps } = this.#parts;
+    const endpoints = cluster.endpoints("host");
+    const pdEndpoints = Object.values(urlsOf(endpoints, cluster.components, "pd", "client"));
+    return new RawClient({ ...deps, pdEndpoints, advertised: endpoints.advertised, deadlineMs: DEADLINE_MS });
+  }
+
+  /** The workload, whose keys are ever new ones, gives way to load that overwrites the same ones. */
+  async #settle(client: RawClient): Promise<void> {
+    const { options, deps, workload } = this.#parts;
+    await workload.stop(new AbortController().signal);
+    const load = new SettledLoad({ client, clock: deps.clock, ratePerSecond: options.ratePerSecond });
+    this.#settled = { load, fromMs: deps.clock.monotonic() };
+    options.say("     from now on the same keys are overwritten, and most nodes are harmed without ending them");
   }
 
   async #read(signal: AbortSignal): Promise<void> {
@@ -237,7 +263,8 @@ class Soak {
       },
       { clock: deps.clock, timeoutMs: RECOVERY_MS, everyMs: 200, what: `a ${victim.predicate}`, signal },
     );
-    return specOf(victim, deps.random.pick(candidates), options.timeFactor);
+    const target = deps.random.pick(candidates);
+    return specOf(this.#settled === null ? victim : livesOn(victim, target), target, options.timeFactor);
   }
 
   /**
@@ -249,7 +276,9 @@ class Soak {
     const wait = { clock: deps.clock, timeoutMs: RECOVERY_MS, everyMs: 100, what: "clients to succeed", signal };
     try {
       await waitSteady(this.#readiness, { timeoutMs: RECOVERY_MS }, signal);
-      await waitFor(async (inner) => (await workload.window(CLIENT_WINDOW_MS, inner)).okRatio === 1, wait);
+      const okRatio = async (inner: AbortSignal): Promise<number | null> =>
+        this.#settled?.load.okRatio(CLIENT_WINDOW_MS) ?? (await workload.window(CLIENT_WINDOW_MS, inner)).okRatio;
+      await waitFor(async (inner) => (await okRatio(inner)) === 1, wait);
       return true;
     } catch (error) {
       signal.throwIfAborted();
@@ -270,6 +299,7 @@ class Soak {
   #checkReads(): void {
     const verdict = checkReads(this.#history);
     if (verdict.verdict === "fail") this.#problems.push(`${verdict.predicate}: ${JSON.stringify(verdict.witness)}`);
+    this.#problems.push(...(this.#settled?.load.wrong.splice(0) ?? []));
   }
 
   async #judge(tookMs: number): Promise<SoakResult> {
@@ -281,26 +311,32 @@ class Soak {
       this.#problems.push(
         `data: ${verdict.verdict === "fail" ? `${verdict.predicate} ${JSON.stringify(verdict.witness)}` : verdict.why}`,
       );
+    const load = this.#settled?.load;
+    const overwritten = (await load?.readBack(AbortSignal.timeout(READ_BACK_MS))) ?? { unread: 0, wrong: 0 };
+    if (overwritten.unread > 0) this.#problems.push(`${overwritten.unread} overwritten keys could not be read back`);
+    this.#problems.push(...(load?.wrong.splice(0) ?? []));
     const logs = await this.#judgeLogs(own);
     const isCalm = (fromMs: EpochMs, forMs: number): boolean =>
       !this.#harms.some((harm) => fromMs + forMs >= harm.fromMs && fromMs <= harm.untilMs);
-    const vitals = summarizeVitals(this.#vitals, isCalm);
+    const vitals = summarizeVitals(this.#vitals, isCalm, this.#settled?.fromMs ?? Infinity);
     this.#judgeVitals(vitals);
     if (this.#problems.length > 0 && options.logFolder !== null)
       await this.#parts.cluster.collectLogs(options.logFolder, own);
     const recovered = this.#rounds.flatMap(({ recoveredMs }) => (recoveredMs === null ? [] : [recoveredMs]));
-    const ok = this.#history.filter(({ outcome }) => outcome === "ok").length;
+    const ok = this.#history.filter(({ outcome }) => outcome === "ok").length + (load?.succeeded ?? 0);
+    const operations = this.#history.length + (load?.operations ?? 0);
+    const reads = this.#history.filter(({ kind, outcome }) => kind === "read" && outcome === "ok").length;
     return {
       seed: options.seed,
       timeFactor: options.timeFactor,
       startedAt: isoTime(startedMs),
       tookMs,
       rounds: this.#rounds,
-      operations: this.#history.length,
-      okRatio: this.#history.length === 0 ? 0 : ok / this.#history.length,
-      acknowledgedWrites: acknowledged,
-      lostWrites: lost,
-      reads: this.#history.filter(({ kind, outcome }) => kind === "read" && outcome === "ok").length,
+      operations,
+      okRatio: operations === 0 ? 0 : ok / operations,
+      acknowledgedWrites: acknowledged + (load?.acknowledged ?? 0),
+      lostWrites: lost === null ? null : lost + overwritten.wrong,
+      reads: reads + (load?.reads ?? 0),
       recoveredMs: recovered.length === 0 ? null : { p50: quantile(recovered, 0.5), max: Math.max(...recovered) },
       vitals,
       ...logs,
@@ -321,13 +357,12 @@ class Soak {
   }
 
   #judgeVitals(vitals: readonly NodeVitals[]): void {
-    const writesPerMinute = (this.#parts.options.ratePerSecond * 60) / 2;
-    const mayGrow = GROWTH_MB_PER_MINUTE + (writesPerMinute * BYTES_PER_WRITE) / 1e6;
     for (const node of vitals) {
       const { component, growthMbPerMinute, openFilesFirstHalf, openFilesSecondHalf, answerP99Ms } = node;
-      if ((growthMbPerMinute ?? 0) > mayGrow)
+      if ((growthMbPerMinute ?? 0) > GROWTH_MB_PER_MINUTE)
         this.#problems.push(
-          `${component} grows by ${growthMbPerMinute?.toFixed(1)} MB a minute; ${mayGrow.toFixed(1)} are allowed`,
+          `${component} grows by ${growthMbPerMinute?.toFixed(1)} MB a minute while its data do not; ` +
+            `${GROWTH_MB_PER_MINUTE} are allowed`,
         );
       if (openFilesSecondHalf > openFilesFirstHalf + MORE_FILES)
         this.#problems.push(`${component} had ${openFilesFirstHalf} open files, later ${openFilesSecondHalf}`);

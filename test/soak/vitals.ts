@@ -54,7 +54,7 @@ export interface NodeVitals {
   readonly component: Component;
   readonly samples: number;
   readonly largestMb: number;
-  /** Over the second half of the run and within lives of the process; null = no life was long enough to tell. */
+  /** While data did not grow, within long lives of the process; null = no life was long enough to tell. */
   readonly growthMbPerMinute: number | null;
   readonly openFilesFirstHalf: number;
   readonly openFilesSecondHalf: number;
@@ -65,13 +65,19 @@ export interface NodeVitals {
 
 /** A young process grows: its code is compiled, its pages are touched. */
 const SETTLED_AFTER_MS = 60_000;
-/** As many seconds of one or several settled lives, or nothing is said. */
-const ENOUGH_SAMPLES = 40;
+/** As many seconds of a settled life, or nothing is said: a heap grows until it is collected for the first time. */
+const ENOUGH_SAMPLES = 90;
 
-/** One row a node. `isCalm` tells whether nobody was being harmed then, nor within so many milliseconds after. */
+/**
+ * One row a node.
+ *
+ * @param isCalm whether nobody was being harmed then, nor within so many milliseconds after.
+ * @param flatFromMs from when on data did not grow; Infinity = never.
+ */
 export function summarizeVitals(
   vitals: readonly Vital[],
   isCalm: (fromMs: EpochMs, forMs: number) => boolean,
+  flatFromMs: number,
 ): readonly NodeVitals[] {
   const nodes = [...Map.groupBy(vitals, ({ component }) => component)].sort(([a], [b]) => (a < b ? -1 : 1));
   const first = Math.min(...vitals.map(({ atMs }) => atMs));
@@ -80,7 +86,7 @@ export function summarizeVitals(
     const files = (half: readonly Vital[]): number => Math.max(0, ...half.map(({ openFiles }) => openFiles));
     const late = own.filter(({ atMs }) => atMs >= middle);
     const answers = own.filter(({ wallMs, answerMs }) => isCalm(wallMs, answerMs)).map(({ answerMs }) => answerMs);
-    const slope = slopeWithinLives(settled(own).filter(({ atMs }) => atMs >= middle));
+    const slope = slopeWithinLives(settled(own).filter(({ atMs }) => atMs >= flatFromMs + SETTLED_AFTER_MS));
     return {
       component,
       samples: own.length,
@@ -100,11 +106,11 @@ function settled(own: readonly Vital[]): readonly Vital[] {
   return own.filter(({ life, atMs }) => atMs - (bornMs.get(life) ?? 0) >= SETTLED_AFTER_MS);
 }
 
-/** Bytes a millisecond: least squares over all lives together, each about its own mean. Null when there is too little. */
+/** Bytes a millisecond: least squares over all long lives together, each about its own mean. Null when there is none. */
 export function slopeWithinLives(vitals: readonly Vital[]): number | null {
-  if (vitals.length < ENOUGH_SAMPLES) return null;
+  const lives = [...Map.groupBy(vitals, ({ life }) => life).values()].filter((life) => life.length >= ENOUGH_SAMPLES);
   let [together, spread] = [0, 0];
-  for (const life of Map.groupBy(vitals, (vital) => vital.life).values()) {
+  for (const life of lives) {
     const mean = (pick: (vital: Vital) => number): number =>
       life.reduce((sum, one) => sum + pick(one), 0) / life.length;
     const [at, bytes] = [mean(({ atMs }) => atMs), mean(({ residentBytes }) => residentBytes)];

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../harness/base/random.ts";
 import type { Component, EpochMs, LogLine } from "../../harness/protocol.ts";
-import { drawRound } from "../soak/draw-round.ts";
+import type { RawResult } from "../../subjects/tikv/workload/raw-client.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { drawRound, livesOn } from "../soak/draw-round.ts";
 import { EXPECTED_LINES, unexpectedLines, type Harm } from "../soak/expected-lines.ts";
+import { SettledLoad } from "../soak/settled-load.ts";
 import { slopeWithinLives, summarizeVitals, type Vital } from "../soak/vitals.ts";
 
 const at = (ms: number): EpochMs => ms as EpochMs;
@@ -27,6 +30,53 @@ describe("rounds of the soak", () => {
   test("are the same for the same seed", () => {
     expect(drawRound(9, seededRandom(7))).toEqual(rounds[8]);
     expect(Array.from({ length: 9 }, (_, n) => drawRound(n + 1, seededRandom(8)))).not.toEqual(rounds.slice(0, 9));
+  });
+
+  test("end no process that has to live on while memory is watched, but for one store and one member of PD", () => {
+    const kinds = (target: string) =>
+      new Set(rounds.flatMap(({ victims }) => victims.map((each) => livesOn(each, target as Component).kind)));
+    expect(kinds("tikv0")).toEqual(new Set(["hang", "isolate"]));
+    expect(kinds("tikv2").size).toBe(4);
+  });
+});
+
+describe("load that overwrites the same keys", () => {
+  /** A store that forgets what it acknowledged for one key. */
+  class Store {
+    readonly values = new Map<string, string>();
+    #puts = 0;
+    readonly #forgetful: boolean;
+    constructor(forgetful: boolean) {
+      this.#forgetful = forgetful;
+    }
+    async put(key: string, value: string): Promise<RawResult> {
+      if (this.#forgetful && ++this.#puts === 700) return { outcome: "ok", value: null, error: null };
+      this.values.set(key, value);
+      return { outcome: "ok", value: null, error: null };
+    }
+    async get(key: string): Promise<RawResult> {
+      return { outcome: "ok", value: this.values.get(key) ?? null, error: null };
+    }
+  }
+  const loaded = async (store: Store) => {
+    const clock = new ManualClock();
+    const load = new SettledLoad({ client: store, clock, ratePerSecond: 16_000 });
+    for (let ms = 0; ms < 200; ms++) await clock.advance(1);
+    await load.stop();
+    return { load, back: await load.readBack(new AbortController().signal) };
+  };
+
+  test("keeps as many as it has, and finds each as it was written last", async () => {
+    const store = new Store(false);
+    const { load, back } = await loaded(store);
+    expect(store.values.size).toBe(512);
+    expect(load.acknowledged).toBeGreaterThan(1_000);
+    expect({ ...back, said: load.wrong }).toEqual({ unread: 0, wrong: 0, said: [] });
+  });
+
+  test("finds a write that was acknowledged and not done", async () => {
+    const { load } = await loaded(new Store(true));
+    expect(load.wrong[0]).toMatch(/^k.-settled-\d+ holds/);
   });
 });
 
@@ -78,14 +128,14 @@ describe("growth", () => {
   });
 
   test("is what one life gains, however differently lives begin", () => {
-    const first = Array.from({ length: 30 }, (_, n) => vital(1, n, 150 + n));
-    const second = Array.from({ length: 30 }, (_, n) => vital(2, 100 + n, 90 + n));
+    const first = Array.from({ length: 90 }, (_, n) => vital(1, n, 150 + n));
+    const second = Array.from({ length: 90 }, (_, n) => vital(2, 100 + n, 90 + n));
     expect(slopeWithinLives([...first, ...second])).toBeCloseTo(1e6 / 1_000, 3);
   });
 
-  test("is told of the second half, after a process has settled; nothing is told of too little", () => {
-    const flat = Array.from({ length: 160 }, (_, n) => vital(1, n, n < 60 ? 40 + n : 100));
-    const [row] = summarizeVitals(flat, (wallMs) => wallMs < 50_000);
+  test("is told of the time without new data, after a process has settled; nothing is told of too little", () => {
+    const flat = Array.from({ length: 200 }, (_, n) => vital(1, n, n < 90 ? 10 + n : 100));
+    const [row] = summarizeVitals(flat, (wallMs) => wallMs < 50_000, 30_000);
     expect(row).toMatchObject({ largestMb: 100, answerP50Ms: 10, answerP99Ms: 10 });
     expect(row?.growthMbPerMinute).toBeCloseTo(0, 5);
     expect(slopeWithinLives(flat.slice(0, 5))).toBeNull();

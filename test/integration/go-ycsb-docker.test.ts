@@ -31,7 +31,6 @@ const EMPTY_HERE: Readonly<Record<string, string>> = {
   "Refusals by cause": "nothing is refused",
   "Raft link failures": "every store reaches every other",
   Operators: "nothing needs to be moved",
-  "Log writes of PD": "raw clients ask for no timestamps, whose bound is all that would be written meanwhile",
 };
 
 describeDocker("the compose file with the profile load", () => {

@@ -44,6 +44,8 @@ const HANDOVER_MS = 1_000;
 const START_TIMEOUT_MS = 300_000;
 /** `leader-priority-check-interval` */
 const PRIORITY_CHECK_MS = 60_000;
+/** Real time at every factor: timestamps are the clock's. */
+const TIMESTAMPS_EVERY_MS = 250;
 const CLUSTER_TOKEN = "pd-cluster";
 
 /** One PD member with all its ports. Disposing closes them. @throws HarnessError `port-taken`; ConfigError; StoreError */
@@ -187,6 +189,7 @@ export async function startPd(flags: PdFlags, deps: PdDeps): Promise<PdServer> {
   void probePeers(consensus, clock, probing.signal);
   void giveUpAlone(leadership, deps, probing.signal);
   void followPriority(leadership, consensus, deps, probing.signal);
+  void moveTimestamps(cluster, leadership, clock, probing.signal);
   const open = scope.move();
   const close = () => open.disposeAsync();
   return {
@@ -244,6 +247,19 @@ function memberId(peerUrl: string): string {
 /** As PD makes them: seconds in the upper half, chance in the lower. */
 function newClusterId(nowMs: number): string {
   return ((BigInt(Math.floor(nowMs / 1_000)) << 32n) | BigInt(randomBytes(4).readUInt32BE(0))).toString();
+}
+
+/** Nobody but who asks for timestamps is told that their bound could not be saved. */
+async function moveTimestamps(
+  { tso }: Cluster,
+  leadership: Leadership,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(TIMESTAMPS_EVERY_MS, signal).catch(() => {});
+    if (leadership.serving && !signal.aborted) await tso.moveOn().catch(() => {});
+  }
 }
 
 /** Whoever has a higher priority is to lead (tikv/pd:pkg/member/member.go, `CheckPriority`). */

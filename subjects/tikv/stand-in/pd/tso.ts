@@ -1,7 +1,9 @@
 import type { Clock } from "../../../../harness/base/clock.ts";
 
-/** How far ahead of the timestamps given out the bound on disk is kept (PD's tso-save-interval is 5 s). */
-const AHEAD_MS = 3_000;
+/** How far ahead of the timestamps given out the bound on disk is moved (`tso-save-interval`). */
+const AHEAD_MS = 5_000;
+/** It is moved when this little is left of it, so that hardly anybody waits for a disk. */
+const LEFT_MS = 500;
 const LOGICAL_LIMIT = 1 << 18;
 
 /**
@@ -30,20 +32,38 @@ export class Tso {
     await this.#extend();
   }
 
+  /**
+   * Called every so often while this member leads, whether or not anybody asks for timestamps: PD moves them on with its
+   * clock, and the bound with them (tikv/pd:pkg/tso/tso.go, `UpdateTimestamp`).
+   *
+   * @throws whatever saving throws.
+   */
+  async moveOn(): Promise<void> {
+    this.#toNow();
+    if (this.#isShort) await this.#extend();
+  }
+
   /** @returns the last of `count` timestamps. @throws whatever saving throws. */
   async next(count: number): Promise<{ readonly physical: number; readonly logical: number }> {
-    const now = this.#clock.now();
-    if (now > this.#physical) [this.#physical, this.#logical] = [now, 0];
+    this.#toNow();
     if (this.#logical + count >= LOGICAL_LIMIT) [this.#physical, this.#logical] = [this.#physical + 1, 0];
     this.#logical += count;
     const last = { physical: this.#physical, logical: this.#logical };
-    // Ahead of need, so that hardly anybody waits for a disk.
-    if (last.physical > this.#saved - AHEAD_MS / 2) {
+    if (this.#isShort) {
       const extended = this.#extend();
       if (last.physical >= this.#saved) await extended;
       else extended.catch(() => {});
     }
     return last;
+  }
+
+  #toNow(): void {
+    const now = this.#clock.now();
+    if (now > this.#physical) [this.#physical, this.#logical] = [now, 0];
+  }
+
+  get #isShort(): boolean {
+    return this.#physical > this.#saved - LEFT_MS;
   }
 
   #extend(): Promise<void> {

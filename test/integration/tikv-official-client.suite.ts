@@ -9,12 +9,18 @@ import { leftOut, type OfficialClient } from "../support/official-clients.ts";
 type Cluster = Pick<SubjectInstance, "candidates" | "endpoints" | "waitReady"> & { readonly engine: OwnerEngine };
 
 export interface OfficialClientSuite {
-  readonly cluster: () => Cluster;
-  readonly deps: () => Deps;
-  /** All of them work at once. */
+  /** Each is broken in the same way at the same time: most of a test is waiting for elections. */
+  readonly clusters: readonly OfficialClientCluster[];
+  /** All of them work at once, on every cluster. */
   readonly clients: () => readonly OfficialClient[];
   /** How one is started, before its own flags. */
   readonly command: (program: string) => readonly [string, ...string[]];
+}
+
+export interface OfficialClientCluster {
+  readonly name: string;
+  readonly cluster: () => Cluster;
+  readonly deps: () => Deps;
   /** The PD members as the clients reach them. */
   readonly endpoints: () => readonly string[];
   /** How long the clients go on writing, one key after the other, and for how much of it something is broken. */
@@ -29,13 +35,16 @@ const TEST_TIMEOUT_MS = 150_000;
 
 /** What TiKV's official clients see while each kind of fault is made, and that they read back what was acknowledged. */
 export function officialClientSuite(suite: OfficialClientSuite): void {
-  const { cluster, deps, watchMs, brokenMs } = suite;
+  const { clusters } = suite;
+  const everywhere = (work: (on: OfficialClientCluster) => Promise<void>) => allToTheEnd(clusters.map(work));
   // The next one starts from a whole cluster.
-  afterEach(async ({ signal }) => await cluster().waitReady({ timeoutMs: 60_000 }, signal), TEST_TIMEOUT_MS);
+  afterEach(
+    async ({ signal }) => await everywhere(({ cluster }) => cluster().waitReady({ timeoutMs: 60_000 }, signal)),
+    TEST_TIMEOUT_MS,
+  );
 
   test("when all is well", { timeout: TEST_TIMEOUT_MS }, async ({ annotate }) => {
-    const all = checkAll(0);
-    for (const { name, ended } of all) await told(name, await ended, annotate);
+    await everywhere((on) => allWell(on, checkAll(on, 0), annotate));
   });
 
   if (leftOut !== null) test.skip(`the Rust client [not run here: ${leftOut}]`, () => {});
@@ -46,39 +55,59 @@ export function officialClientSuite(suite: OfficialClientSuite): void {
     { kind: "kill", what: "PD's leader", find: pdLeader },
   ];
   test.for(targets)("$kind of $what", { timeout: TEST_TIMEOUT_MS }, async ({ kind, find }, { annotate, signal }) => {
-    const target = await find(cluster(), signal);
-    const spec: FaultSpec = { kind, target, params: kind === "crash-loop" ? { untilDownMs: 1_000 } : {} };
-    const fault = makeFault(spec, cluster().engine, deps());
-    const all = checkAll(watchMs);
-    // One that ends too early fails at its end, with its own words.
-    await Promise.all(all.map(({ watching, ended }) => Promise.race([watching, ended.catch(() => {})])));
-    try {
-      await fault.inject(signal);
-      expect(await fault.verify("in-effect", signal)).toBe(true);
-      await systemClock.sleep(brokenMs);
-    } finally {
-      await fault.heal(AbortSignal.timeout(30_000));
-    }
-    await waitFor(() => fault.verify("gone", signal), {
-      clock: systemClock,
-      timeoutMs: 30_000,
-      everyMs: 100,
-      what: `${kind} to be gone`,
+    await everywhere(async (on) => {
+      const target = await find(on.cluster(), signal);
+      const spec: FaultSpec = { kind, target, params: kind === "crash-loop" ? { untilDownMs: 1_000 } : {} };
+      const fault = makeFault(spec, on.cluster().engine, on.deps());
+      const all = checkAll(on, on.watchMs);
+      // One that ends too early fails at its end, with its own words.
+      await Promise.all(all.map(({ watching, ended }) => Promise.race([watching, ended.catch(() => {})])));
+      try {
+        await fault.inject(signal);
+        expect(await fault.verify("in-effect", signal)).toBe(true);
+        await systemClock.sleep(on.brokenMs);
+      } finally {
+        await fault.heal(AbortSignal.timeout(30_000));
+      }
+      await waitFor(() => fault.verify("gone", signal), {
+        clock: systemClock,
+        timeoutMs: 30_000,
+        everyMs: 100,
+        what: `${kind} to be gone`,
+      });
+      await allWell(on, all, annotate);
     });
-    for (const { name, ended } of all) await told(name, await ended, annotate);
   });
 
-  const checkAll = (forMs: number) =>
+  const checkAll = (on: OfficialClientCluster, forMs: number): readonly Check[] =>
     suite.clients().map(({ name, program, flags }) => {
       const watch = forMs > 0 ? ["-watch", `${forMs}ms`] : [];
-      const all = [...flags, "-n", String(KEYS), ...watch, suite.endpoints().join()];
+      const all = [...flags, "-n", String(KEYS), ...watch, on.endpoints().join()];
       return { name, ...check(name, suite.command(program), all) };
     });
+}
 
-  async function told(name: string, said: string, annotate: (text: string) => unknown): Promise<void> {
-    await annotate(`${name}: ${said}`);
-    expect(said, name).toMatch(DONE);
+async function allWell(
+  { name: where }: OfficialClientCluster,
+  checks: readonly Check[],
+  annotate: (text: string) => unknown,
+): Promise<void> {
+  for (const { name, ended } of checks) {
+    const said = await ended;
+    await annotate(`${name}, ${where}: ${said}`);
+    expect(said, `${name}, ${where}`).toMatch(DONE);
   }
+}
+
+/** Leaves nothing under way behind when one of them fails. @throws the first one's reason */
+async function allToTheEnd(works: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(works)) if (result.status === "rejected") throw result.reason;
+}
+
+interface Check {
+  readonly name: string;
+  readonly watching: Promise<void>;
+  readonly ended: Promise<string>;
 }
 
 /** `watching` resolves when the first keys are written; `ended` with all output of a client that ended well. */
@@ -86,7 +115,7 @@ function check(
   name: string,
   [program, ...leading]: readonly [string, ...string[]],
   flags: readonly string[],
-): { readonly watching: Promise<void>; readonly ended: Promise<string> } {
+): Omit<Check, "name"> {
   const child = spawn(program, [...leading, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   const watching = Promise.withResolvers<void>();
   let output = "";

@@ -24,24 +24,29 @@ describeGo("TiKV's official clients", () => {
   }, GO_BUILD_TIMEOUT_MS + RUST_BUILD_TIMEOUT_MS);
 
   // At factor 1 a region elects a new leader 10 to 20 s after the old one is gone, and the clients live through it.
-  describe.each([
+  const paces = [
     { timeFactor: 0.2, watchMs: 10_000, brokenMs: 5_000 },
     { timeFactor: 1, watchMs: 27_000, brokenMs: 22_000 },
-  ])("on a cluster of processes at factor $timeFactor", ({ timeFactor, watchMs, brokenMs }) => {
-    let cluster: TestCluster;
+  ];
+  describe("on clusters of processes at factor 1 and at the demo's", () => {
+    const started: TestCluster[] = [];
+    const at = (pace: number): TestCluster => started[pace] as TestCluster;
     beforeAll(async () => {
-      cluster = await startEmbedded({ timeFactor }, signal);
+      for (const { timeFactor } of paces) started.push(await startEmbedded({ timeFactor }, signal));
     });
-    afterAll(async () => await cluster?.[Symbol.asyncDispose]());
+    afterAll(async () => void (await Promise.all(started.map((cluster) => cluster[Symbol.asyncDispose]()))));
 
     officialClientSuite({
-      cluster: () => cluster.instance,
-      deps: () => cluster.deps,
+      clusters: paces.map(({ timeFactor, watchMs, brokenMs }, pace) => ({
+        name: `factor ${timeFactor}`,
+        cluster: () => at(pace).instance,
+        deps: () => at(pace).deps,
+        endpoints: () => at(pace).pdEndpoints,
+        watchMs,
+        brokenMs,
+      })),
       clients: () => clients,
       command: (program) => [program],
-      endpoints: () => cluster.pdEndpoints,
-      watchMs,
-      brokenMs,
     });
   });
 });

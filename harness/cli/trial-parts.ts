@@ -18,6 +18,7 @@ import { childProcessLauncher, type OperatorLauncher } from "../trial/operator-r
 import { oracle } from "../trial/oracle.ts";
 import type { TrialPlan } from "../trial/plan.ts";
 import type { TrialMonitor, TrialParts } from "../trial/run-trial.ts";
+import type { OperatorName } from "./trial-options.ts";
 import type { TrialRequest } from "./trial-request.ts";
 import type { CliIo } from "./io.ts";
 import { deployTikv } from "./deploy-tikv.ts";
@@ -84,18 +85,27 @@ function controlOf({ flags, engine }: TrialRequest, { deps, env }: CliIo): Contr
   announceMode(settings, deps.log);
   if (!settings.composeAgentEnabled) return null;
   if (engine === "process") return processControl(deps);
+  // In containers the control port is on networks of its own, which nobody outside reaches.
+  if (worksFromHere(flags.operator))
+    throw new HarnessError(
+      "not-supported",
+      `--operator ${flags.operator} works from this machine, and on Docker compose mode keeps the operator in its container; use --engine process, or leave --compose-mode away`,
+    );
   return async (instance, given, signal) => {
     const { containerControl } = await import("../trial/container-control.ts");
     return await containerControl(deps, { env })(instance, given, signal);
   };
 }
 
+/** A person at this terminal, or a client that comes in at a socket of this machine. */
+const worksFromHere = (operator: OperatorName): boolean => operator === "human" || operator === "external";
+
 /** A control without a ticket has nobody to work it. */
 function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, io: CliIo): OperatorLauncher | null {
   if (scenario.control && scenario.ticket === null) return null;
   if (flags.operator === "oracle") return oracleLauncher(plan, io);
-  const elsewhere = flags.operator === "human" || flags.operator === "external";
-  if (engine === "process" || elsewhere) return childProcessLauncher({ clock: io.deps.clock, env: io.env });
+  if (engine === "process" || worksFromHere(flags.operator))
+    return childProcessLauncher({ clock: io.deps.clock, env: io.env });
   return async (variant, instance, given, signal) => {
     if (given.control?.startOperator != null)
       return await given.control.startOperator(variant, instance, given, signal);

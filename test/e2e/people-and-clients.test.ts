@@ -90,7 +90,10 @@ async function line(stream: NodeJS.ReadableStream | null, part: string): Promise
   const all: string[] = [];
   for await (const text of createInterface({ input: stream })) {
     all.push(text);
-    if (text.includes(part)) return text;
+    if (!text.includes(part)) continue;
+    // A pipe that nobody reads any more would stop whoever writes into it.
+    stream.resume();
+    return text;
   }
   throw new Error(`ended without "${part}": ${all.join("\n")}`);
 }

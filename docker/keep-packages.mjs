@@ -43,7 +43,9 @@ function keep(name) {
 }
 
 for (const file of filesOf(program).filter((name) => name.endsWith(".js")))
-  for (const [, specifier] of readFileSync(file, "utf8").matchAll(/(?:from|import|import\.meta\.resolve)\s*\(?\s*"([^".][^"]*)"/g))
+  for (const [, specifier] of readFileSync(file, "utf8").matchAll(
+    /(?:from|import|import\.meta\.resolve)\s*\(?\s*"([^".][^"]*)"/g,
+  ))
     if (!specifier.startsWith("node:")) keep(packageOf(specifier));
 
 const present = readdirSync(modules).flatMap((name) =>

@@ -35,9 +35,13 @@ export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promi
   })`docker build --force-rm -t ${tag} --label ${`${SOURCE_LABEL}=${digest}`} -f ${dockerfile} ${context}`;
   signal.throwIfAborted();
   if (built.exitCode !== 0)
-    throw new HarnessError("image-missing", `cannot build the image ${tag}:\n${tail(`${built.stdout}\n${built.stderr}`)}`, {
-      details: { tag, dockerfile },
-    });
+    throw new HarnessError(
+      "image-missing",
+      `cannot build the image ${tag}:\n${tail(`${built.stdout}\n${built.stderr}`)}`,
+      {
+        details: { tag, dockerfile },
+      },
+    );
   // The one that has just lost its name; refused, and kept, while a container still uses it.
   if (before !== "") await run`docker image rm ${before}`;
   return true;

@@ -20,7 +20,17 @@ async function out(home: LabHome, ...args: string[]): Promise<string> {
 
 test("an approver works an incident with an operator that may only propose: nothing is done before, and waiting was not its time", async () => {
   await using home = await labHome();
-  const flags = ["--compose-mode", "--operator", "runbook", "--time-factor", "0.2", "--safety-mode", "propose", "--baseline", "none"];
+  const flags = [
+    "--compose-mode",
+    "--operator",
+    "runbook",
+    "--time-factor",
+    "0.2",
+    "--safety-mode",
+    "propose",
+    "--baseline",
+    "none",
+  ];
   const trial = home.run("run", "tikv/store-kill", "--engine", "process", "--seed", "7", ...flags);
   await trial.sees("proposed, waits for a person");
   const found = JSON.parse(await out(home, "approve", "list", "--json")) as readonly Waiting[];

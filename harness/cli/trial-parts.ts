@@ -6,7 +6,7 @@ import { defaultLimits } from "../agent/limits.ts";
 import { CurrentWork } from "../agent/current-work.ts";
 import { openEngine, openSidecar } from "../agent/open-engine.ts";
 import { maskerOf } from "../agent/transcript.ts";
-import { errorText } from "../base/errors.ts";
+import { errorText, HarnessError } from "../base/errors.ts";
 import { announceMode, readSettings } from "../control/settings.ts";
 import { instancePaths, readInstance, stateRoot } from "../engine/instances.ts";
 import { runMonitor, type Judged } from "../monitor/index.ts";

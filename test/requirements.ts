@@ -678,6 +678,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
       "integration/leak.suite.ts": [
         "with nothing wrong, no answer of a tool says what this is",
+        "through the control plane, in compose mode, no answer says more",
         "neither its tickets nor any answer of a tool says what was done",
         "what it is told before it asks says nothing either",
         "what it does is answered without a word too much, rightly done or not",
@@ -1017,7 +1018,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: "a watchdog that is killed in the middle of a back-off, or of an attempt, goes on where it was",
     shownBy: {
       "integration/watchdog-restarts.test.ts": [
-        "in the middle of a back-off goes on where it was: the count, and what is left of the pause",
+        "killed in the middle of a back-off it goes on where it was: the count, and what is left of the pause",
       ],
       "unit/watchdog.test.ts": [
         "and a pending pause survive the watchdog: the one that follows waits only for what is left",
@@ -1033,7 +1034,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
       "integration/watchdog-process.test.ts": ["what a person stopped stays down"],
       "integration/watchdog-restarts.test.ts": [
-        "is survived: what ran runs again, what an operator had stopped before stays down",
+        "an engine that restarts is survived: what ran runs again, what an operator had stopped before stays down",
       ],
       "unit/watchdog.test.ts": [
         "is left alone, also when it is then removed, until somebody starts it",
@@ -1273,6 +1274,103 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "a flag wins over its variable, and an empty variable is none",
       ],
       "unit/story.test.ts": ["tells which plane did what, and whether the audit is what was written"],
+    },
+  },
+  // ---- the status panel
+  {
+    promise:
+      "an on-call person sees planes, programs, cluster, incidents, session, approvals and watchdog at a glance; what is gone is shown as gone, and what is old as old",
+    shownBy: {
+      "integration/panel.test.ts": [
+        "shows planes, programs, cluster, incidents, session, approvals and watchdog at a glance",
+        "a compose-agent that is gone is shown as gone, what is old as old, and commands are refused with the reason",
+      ],
+      "integration/panel-routing.test.ts": [
+        "through a real compose-agent people see its tickets, sessions and cluster, command its containers, and decide",
+      ],
+      "unit/panel.test.ts": [
+        "a part is gone after four beats without a word, and back with the next",
+        "commands a minute are those of the last minute; a server that starts anew begins anew",
+        "failures are commands that failed, were refused, or of which nobody knows, by plane",
+      ],
+    },
+  },
+  {
+    promise: "a session's steps appear as they happen, and a broken connection goes on where it was",
+    shownBy: {
+      "integration/panel.test.ts": ["steps appear as they happen, and a broken connection goes on where it was"],
+      "integration/panel-http.test.ts": [
+        "the stream goes on after what the browser says it saw, and begins anew with another session",
+      ],
+    },
+  },
+  {
+    promise: "people approve exactly the call that they were shown, with the keyboard if they like",
+    shownBy: {
+      "integration/panel.test.ts": [
+        "a proposal is approved with the keyboard, bound to the call that was shown; what was typed stays",
+      ],
+      "integration/panel-routing.test.ts": [
+        "through a real compose-agent people see its tickets, sessions and cluster, command its containers, and decide",
+      ],
+    },
+  },
+  {
+    promise:
+      "people's commands go to the program that can do them, which is named with its plane; where none can, the refusal says why",
+    shownBy: {
+      "integration/panel.test.ts": ["a button asks, runs its command and shows outcome, place and plane"],
+      "integration/panel-routing.test.ts": [
+        "in legacy mode the agent that holds the engine fetches people's commands, carries them out and reports",
+      ],
+      "unit/panel.test.ts": [
+        "the compose-agent when it answers and can, else a legacy agent that is there and can, else nobody",
+        "nobody, and why: %s",
+        "says apart what was never fetched and what was fetched and never reported",
+      ],
+    },
+  },
+  {
+    promise: "the page can be used with the keyboard and a screen reader, in dark and light, and without scripts",
+    shownBy: {
+      "integration/panel.test.ts": [
+        "in %s colours axe finds nothing that somebody could not use",
+        "without scripts a page asks in the dialog's place, and the command runs",
+      ],
+    },
+  },
+  {
+    promise:
+      "only who has signed in sees or does anything; other sites' forms, guessed passwords, markup in tickets and foreign scripts come to nothing",
+    shownBy: {
+      "integration/panel.test.ts": [
+        "lets in with the right password only, and out again",
+        "what tickets, operators and programs say is text, whatever it looks like",
+      ],
+      "integration/panel-http.test.ts": [
+        "a form that is not from the page is refused, one that is is taken",
+        "nobody sees or does anything without signing in, not even with another panel's cookie",
+        "guessing passwords is slowed down for everybody, and who is signed in goes on",
+        "the page's policy allows no script, style, frame or connection but its own",
+        "under another name, as after DNS rebinding, nothing is served",
+        "a new password, or being removed, ends what was signed in with the old one",
+      ],
+    },
+  },
+  {
+    promise:
+      "programs register at the panel with an assertion that nobody else can make; a panel that is down or slow costs them nothing",
+    shownBy: {
+      "unit/panel.test.ts": [
+        "says who it is about to whoever holds the token, for five minutes",
+        "with another token, with changed claims, cut or stretched is none",
+      ],
+      "integration/panel-http.test.ts": ["registers nothing, beats for nobody, and fetches and reports no command"],
+      "integration/registration.test.ts": [
+        "registers, beats, and registers again at a panel that was started anew",
+        "a panel that is down, slow or wrong is tried again later and less often, and said so once",
+        "the agent works its incident all the same while the panel hangs",
+      ],
     },
   },
   // ---- rails

@@ -113,9 +113,15 @@ export function leakSuite(suite: LeakSuite): void {
     const folder = join(root, "control");
     await mkdir(folder, { mode: 0o700 });
     const variant = { name: "runbook", mode: "execute", model: null, usdCap: null, runbookDirs: [] } as const;
-    const given = { tickets: join(root, "tickets", "tickets.db"), folder, variant };
-    await using control = await suite.control(instance, given, limit(110_000));
-    await using remote = await openOperatorSide(instance, limit(110_000), control.operator);
+    // What no rule lists counts as a change, and a change names an incident that is claimed.
+    const path = join(root, "claimed", "tickets.db");
+    await using claimed = await openTickets(path, leakDeps);
+    const about = { instance: instance.id, invariant: "store_up", component: "tikv1" as Component };
+    await claimed.create({ ...about, severity: "critical", message: "tikv1 does not answer", manual: true });
+    const incident = await claimed.claimNext({ instances: [instance.id], holder: "operator", leaseMs: 600_000 });
+    if (incident === null) throw new Error("nothing to claim");
+    await using control = await suite.control(instance, { tickets: path, folder, variant }, limit(110_000));
+    await using remote = await openOperatorSide(instance, limit(110_000), { told: control.operator, incident });
     await remote.askAll(lookingCalls(instance, { metricLabels: [], harmed: null }));
     expect(remote.heard.length).toBeGreaterThan(100);
     // What it is told may name a folder of this test; what it hears may not.

@@ -8,7 +8,7 @@ import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { seededRandom } from "../../harness/base/random.ts";
 import { readSettings } from "../../harness/control/settings.ts";
-import type { Engine, SubjectInstance, Tool, ToolResult } from "../../harness/protocol.ts";
+import type { Engine, Incident, SubjectInstance, Tool, ToolResult } from "../../harness/protocol.ts";
 import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import type { Told } from "./leak-words.ts";
@@ -37,17 +37,19 @@ const deps = {
 
 /**
  * As its program sees it at `host`; the engine is the operator's, never the owner's.
- * @param control what its program is told in compose mode.
+ * @param sidecar in compose mode: what its program is told, and the incident that it works.
  */
 export async function openOperatorSide(
   instance: SubjectInstance,
   signal: AbortSignal,
-  control: Readonly<Record<string, string>> = {},
+  sidecar: { readonly told: Readonly<Record<string, string>>; readonly incident: Incident } | null = null,
 ): Promise<OperatorSide> {
-  const told: Record<string, string> = { ...instance.operatorEnvironment("host"), ...control };
+  const told: Record<string, string> = { ...instance.operatorEnvironment("host"), ...sidecar?.told };
   const { ENGINE = "", NETWORK = null, PD_URLS = "" } = told;
   const client = await openSidecar(ENGINE, readSettings({ env: told }).settings, deps, signal);
-  const through = client === null ? null : { client, work: new CurrentWork() };
+  const work = new CurrentWork();
+  if (sidecar !== null) work.begin(sidecar.incident, null);
+  const through = client === null ? null : { client, work };
   const engine = await openEngine(ENGINE, NETWORK, deps, signal, through);
   const endpoints = instance.endpoints("host");
   const heard: Told[] = [];

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { chromiumProgram, openChromium } from "../support/chromium.ts";
@@ -10,7 +9,6 @@ import { ScriptedControl } from "../support/scripted-control.ts";
 import type { PanelOptions } from "../../harness/panel/panel.ts";
 
 const PATIENCE_MS = 60_000;
-const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let browser: Browser;
 
@@ -256,10 +254,10 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
 });
 
 async function violations(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axeSource);
+  await page.evaluate(axe.source);
   const found = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: readonly AxeViolation[] }> } };
-    return (await axe.run()).violations;
+    const { axe: inPage } = globalThis as unknown as { axe: { run(): Promise<{ violations: AxeViolation[] }> } };
+    return (await inPage.run()).violations;
   });
   return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 }

@@ -60,7 +60,7 @@ export function step(entry: EntryRow): Html {
       ${effect === null || type !== "tool_call" ? "" : html`<span class="effect ${effect}">${effect}</span>`}
       ${failed ? state("warn", `exit ${exitCode}`) : ""}
     </p>
-    <p class="said">${cut(summary, MAX_RAW)}</p>
+    ${type === "tool_call" ? call(entry) : html`<p class="said">${cut(summary, MAX_RAW)}</p>`}
     ${
       type === "tool_call" || raw === summary || raw === ""
         ? ""

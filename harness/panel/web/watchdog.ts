@@ -22,7 +22,8 @@ interface EventLine {
 export function watchdogSection(sight: Sight): Html {
   const beats = sight.parts.find(({ part }) => part === "watchdog");
   const read = sight.watchdog;
-  const direct = read.why !== null || read.value === null;
+  // Fresher than what was read before it could no longer be read.
+  const direct = (read.why !== null || read.value === null) && beats?.status.targets !== undefined;
   const targets = direct
     ? (beats?.status.targets ?? []).map((one) => directTarget(one))
     : (read.value?.targets ?? []).map((one) => readTarget(one));
@@ -46,7 +47,7 @@ export function watchdogSection(sight: Sight): Html {
             ${targets}
           </ul>`
     }
-    ${latest.length === 0 ? "" : history(latest)} ${direct ? staleness(read) : ""}`,
+    ${latest.length === 0 ? "" : history(latest)} ${staleness(read)}`,
     html`<p>${heard}</p>`,
   );
 }

@@ -30,7 +30,7 @@ export async function runComposeAgent(
 ): Promise<void> {
   await using scope = new AsyncDisposableStack();
   const engine = scope.use(await openOperatorEngine(config.engine, config.network, deps, signal));
-  const tokens = scope.use(await openTokens(settings, ["status_panel", "compose_agent"], deps, signal));
+  const tokens = scope.use(await openTokens(settings, ["compose_agent", "status_panel"], deps, signal));
   const trail = scope.use(scope.use(auditIn(config.home, WRITER)));
   const audit = scope.use(await openAudit(trail, deps));
   const tickets: Tickets | null =

@@ -10,11 +10,14 @@ import {
   newToken,
   openTokenCache,
   rotateToken,
+  tokenProvider,
   vaultTokens,
   type VaultTokensOptions,
 } from "../../harness/control/tokens/index.ts";
 import { vaultClient } from "../../harness/control/tokens/vault/vault-client.ts";
 import { VaultSecrets } from "../../harness/control/tokens/vault/vault-secrets.ts";
+import { PLANES } from "../../harness/control/planes.ts";
+import { readSettings } from "../../harness/control/settings.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { textOf } from "../support/repository.ts";
 import { errors } from "../support/vault/vault-answer.ts";
@@ -100,6 +103,23 @@ describe("tokens in Vault", () => {
     expect(await scene.provider.fetch("status_panel", signal)).toBeNull();
     await secrets.store({ current: panel, previous: [] }, signal, { expected: null });
     expect(await scene.provider.fetch("status_panel", signal)).toMatchObject({ current: panel });
+  });
+
+  test("VAULT_TOKEN_KEY names the key of the program's own plane; the other plane's is refused", async () => {
+    await using scene = await vault();
+    const { settings } = readSettings({
+      env: {
+        HOME: "/nowhere",
+        VAULT_ADDRESS: scene.server.url,
+        VAULT_TOKEN: scene.server.root,
+        VAULT_TOKEN_KEY: "compose_agent_token",
+      },
+    });
+    const own = tokenProvider(settings, "compose_agent", real);
+    for (const plane of PLANES) await rotateToken(own, plane, {}, real, signal);
+    expect(scene.server.asked).toContain("POST /v1/secret/data/agent/default/compose_agent_token");
+    expect(scene.server.asked).toContain("POST /v1/secret/data/agent/default/status_panel_token");
+    expect(() => tokenProvider(settings, "status_panel", real)).toThrow(/the key of the other plane/);
   });
 
   test("the shipped policies: each plane reads its own key and nothing else; only rotation writes", async () => {

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { HarnessError } from "../base/errors.ts";
+import { defaultStateDir } from "../control/audit/index.ts";
 import { controlClient, type ControlClient } from "../control/client/index.ts";
 import { COMMANDS, DEFAULT_PORT, isCommand, type CommandReport } from "../control/contract.ts";
 import { PLANES, type Plane } from "../control/planes.ts";
@@ -102,7 +105,7 @@ async function call(name: string, target: string | undefined, flags: CallFlags, 
 async function asked(flags: Where, io: CliIo, run: (client: ControlClient) => Promise<void>): Promise<void> {
   const { settings } = readSettings({ env: io.env, flags: { config: flags.config }, defaults: { agentId: "lab" } });
   const plane = flags.plane ?? settings.controlPlane;
-  const socketPath = flags.socket ?? (flags.url === undefined ? io.env["CONTROL_SOCKET"] || undefined : undefined);
+  const socketPath = socketOf(flags, io.env);
   await using tokens = await openTokens(settings, [plane], io.deps, io.signal);
   await using client = controlClient(
     {
@@ -117,6 +120,14 @@ async function asked(flags: Where, io: CliIo, run: (client: ControlClient) => Pr
     io.deps,
   );
   await run(client);
+}
+
+/** The one that was named, else that of the deployment on this machine, whose port is published nowhere. */
+function socketOf({ socket, url }: Where, env: CliIo["env"]): string | undefined {
+  if (socket !== undefined || url !== undefined) return socket;
+  if (env["CONTROL_SOCKET"]) return env["CONTROL_SOCKET"];
+  const standing = join(defaultStateDir(env), "control.sock");
+  return !env["CONTROL_URL"] && existsSync(standing) ? standing : undefined;
 }
 
 /** Exit 0 = done, 8 = failed, 1 = not over yet, or nobody can say. */

@@ -39,15 +39,15 @@ class SteppedClock implements Clock {
 }
 
 interface Load {
-  /** Requests that were answered. */
-  readonly done: () => number;
+  /** Waits until so many more requests were answered, or one was refused. */
+  more(count: number): Promise<void>;
   /** Ends the load and waits for its last requests. @throws what any request was refused with. */
   stop(): Promise<void>;
 }
 
 /** Asks without a pause over several connections until it is stopped. */
 function load(clients: readonly ControlClient[]): Load {
-  let [going, done] = [true, 0];
+  let [going, done, refused] = [true, 0, false];
   const all = Promise.all(
     clients.map(async (client) => {
       while (going) {
@@ -56,12 +56,16 @@ function load(clients: readonly ControlClient[]): Load {
       }
     }),
   );
-  all.catch(() => {});
+  all.catch(() => (refused = true));
   const stop = async (): Promise<void> => {
     going = false;
     await all;
   };
-  return { done: () => done, stop };
+  const more = async (count: number): Promise<void> => {
+    const enough = done + count;
+    while (done < enough && !refused) await new Promise((next) => setTimeout(next, 2));
+  };
+  return { more, stop };
 }
 
 /** Rotates 20 times, each time after some more requests were answered; then lets the grace end. */
@@ -84,10 +88,9 @@ async function rotateUnderLoad(
   const running = load([client(deaf), client(deaf), client(alert), client(alert)]);
   for (let round = 0; round < ROTATIONS; round++) {
     old.push(alert.current(PLANE)!);
-    const before = running.done();
     await rotate(round);
     await alert.refresh(PLANE, signal);
-    while (running.done() < before + 8) await new Promise((next) => setTimeout(next, 2));
+    await running.more(8);
   }
   await running.stop();
   const fresh = alert.current(PLANE)!;

@@ -1,5 +1,4 @@
 export { databaseAnchor, fileAnchor } from "./anchors.ts";
-export { AuditError } from "./errors.ts";
 export { auditIn, auditWriters, controlHome, defaultStateDir, type ControlHome } from "./home.ts";
 export { openAudit } from "./open-audit.ts";
 export { readAudit, type AuditRecord } from "./read-audit.ts";

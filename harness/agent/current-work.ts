@@ -23,6 +23,13 @@ export class CurrentWork {
     return { incident: batchKey, holder, attempt };
   }
 
+  /** For people. */
+  inWords(): string {
+    if (this.#incident === null) return "waits for an incident";
+    const { batchKey, attempt } = this.#incident;
+    return `works on incident ${batchKey}, attempt ${attempt}`;
+  }
+
   /** Of the write that is being carried out; null where nobody had to be asked. */
   approval(): string | null {
     return this.#people?.current() ?? null;

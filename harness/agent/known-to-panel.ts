@@ -14,6 +14,8 @@ export interface KnownOptions {
   readonly client: Pick<ControlClient, "assertion"> | null;
   readonly engine: Engine;
   readonly tickets: Tickets;
+  /** One line for people: what the agent does right now. */
+  doing(): string;
 }
 
 /**
@@ -32,17 +34,21 @@ export async function keepKnownToPanel(options: KnownOptions, deps: Deps, signal
 }
 
 async function throughSidecar(
-  { settings }: KnownOptions,
+  { settings, doing }: KnownOptions,
   client: Pick<ControlClient, "assertion">,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<void> {
   const assertions = askedAssertions((asked) => client.assertion(asked), deps);
-  const abilities = { features: () => [], status: () => Promise.resolve({}) };
+  const abilities = { features: () => [], status: () => Promise.resolve({ doing: doing() }) };
   await keepRegistered({ ...identityOf(settings), ...abilities, assertions }, deps, signal);
 }
 
-async function asHolder({ settings, engine, tickets }: KnownOptions, deps: Deps, signal: AbortSignal): Promise<void> {
+async function asHolder(
+  { settings, engine, tickets, doing }: KnownOptions,
+  deps: Deps,
+  signal: AbortSignal,
+): Promise<void> {
   await using tokens = await openTokens(settings, ["status_panel"], deps, signal);
   const token = () => tokens.current("status_panel");
   const identity = identityOf(settings);
@@ -61,7 +67,7 @@ async function asHolder({ settings, engine, tickets }: KnownOptions, deps: Deps,
   const registration = {
     ...identity,
     features: () => [engine.kind, ...panelCommands(true)],
-    status: (asked: AbortSignal) => clusterStatus(engine, asked),
+    status: async (asked: AbortSignal) => ({ ...(await clusterStatus(engine, asked)), doing: doing() }),
     assertions: ownAssertions({ agentId, deploymentHash, part: "agent" }, token, deps),
   };
   const context = { engine, tickets, stateDir: "/" };

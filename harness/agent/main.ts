@@ -51,7 +51,11 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   );
   await using tickets = await openTickets(config.ticketsPath, deps);
   if (isKnownToPanel(config.control))
-    void keepKnownToPanel({ settings: config.control, client, engine, tickets }, deps, signal);
+    void keepKnownToPanel(
+      { settings: config.control, client, engine, tickets, doing: () => current.inWords() },
+      deps,
+      signal,
+    );
   const operator = await operatorFor(config, kit, { ...deps, access: tickets.access });
   log.info("agent.started", {
     operator: operator.name,

@@ -103,6 +103,7 @@ export function openGatherer(
     sight: () => {
       const known = parts.list();
       return {
+        now: clock.now(),
         health: health.seen,
         capabilities: capabilities.seen,
         failures: failures.seen,

@@ -24,6 +24,8 @@ export interface Seen<T> {
 }
 
 export interface Sight {
+  /** The panel's clock. */
+  readonly now: EpochMs;
   readonly health: Seen<ControlHealth>;
   readonly capabilities: Seen<ControlCapabilities>;
   /** Failed and refused commands by plane. */

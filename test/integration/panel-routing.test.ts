@@ -115,6 +115,7 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
         client: agent,
         engine,
         tickets,
+        doing: () => "works on it",
       },
       deps,
       signal,
@@ -123,7 +124,7 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
   const anna = await person(bench);
   await expect
     .poll(anna.page, WAIT)
-    .toMatch(/id="program-compose-agent-compose-agent"[^]*alive[^]*id="program-agent-agent-1"[^]*alive/);
+    .toMatch(/id="program-compose-agent-compose-agent"[^]*alive[^]*id="program-agent-agent-1"[^]*alive[^]*works on it/);
   await expect.poll(anna.page, WAIT).toMatch(/tikv1 does not answer[^]*3 of 3 components running/);
 
   expect(await anna.does("/commands", { command: "restart", component: "tikv0" })).toMatch(
@@ -175,7 +176,9 @@ test("in legacy mode the agent that holds the engine fetches people's commands, 
   const bench = await panelBench(control, { deploymentHash: DEPLOYMENT });
   onTestFinished(() => bench[Symbol.asyncDispose]());
   const settings = settingsOf(bench, `${bench.folder}/tokens`);
-  const life = beside((signal) => keepKnownToPanel({ settings, client: null, engine, tickets }, deps, signal));
+  const life = beside((signal) =>
+    keepKnownToPanel({ settings, client: null, engine, tickets, doing: () => "" }, deps, signal),
+  );
   const anna = await person(bench);
   await expect.poll(anna.page, WAIT).toMatch(/Legacy mode[^]*id="program-agent-agent-1"[^]*legacy mode/);
   expect(await anna.does("/commands", { command: "pause", component: "tikv1" })).toMatch(

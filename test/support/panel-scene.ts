@@ -221,6 +221,7 @@ function watchdog(now: number) {
         nextAttemptAt: now + 14_000,
       }),
       target("statuspanel"),
+      target("watchdog", { reason: "watches compose-agent, agent, statuspanel" }),
     ],
     events: [
       event(1, "agent", "state", "its health check has failed 3 times: the next attempt is due in 10 s", 40_000),

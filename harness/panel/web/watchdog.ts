@@ -1,10 +1,13 @@
 import { html } from "hono/html";
 import type { WatchdogTargetRow } from "../control-port.ts";
+import type { KnownPart } from "../parts.ts";
 import type { Sight } from "../sight.ts";
 import { clockTime, none, section, since, staleness, state, until, type Html, type Level } from "./markup.ts";
 import type { EpochMs } from "../../base/clock.ts";
 
 const SHOWN_EVENTS = 12;
+/** What the watchdog says of itself. */
+const OWN_ROW = "watchdog";
 
 const LEVELS: Readonly<Record<string, Level>> = { healthy: "ok", unhealthy: "warn" };
 
@@ -25,17 +28,11 @@ export function watchdogSection(sight: Sight): Html {
   // Fresher than what was read before it could no longer be read.
   const direct = (read.why !== null || read.value === null) && beats?.status.targets !== undefined;
   const targets = direct
-    ? (beats?.status.targets ?? []).map((one) => directTarget(one))
-    : (read.value?.targets ?? []).map((one) => readTarget(one));
+    ? (beats?.status.targets ?? []).filter(({ target }) => target !== OWN_ROW).map((one) => directTarget(one))
+    : (read.value?.targets ?? []).filter(({ component }) => component !== OWN_ROW).map((one) => readTarget(one));
   const events = direct
     ? (beats?.status.events ?? []).map((one) => ({ ...one, at: one.at as EpochMs }))
     : readEvents(sight);
-  const heard =
-    beats === undefined
-      ? state("idle", "not registered")
-      : beats.gone
-        ? html`${state("bad", "gone")} <span class="dim">last heard ${since(beats.heardAt)}</span>`
-        : state("ok", "watching");
   const latest = events.toSorted((a, b) => b.at - a.at).slice(0, SHOWN_EVENTS);
   return section(
     "watchdog",
@@ -48,8 +45,20 @@ export function watchdogSection(sight: Sight): Html {
           </ul>`
     }
     ${latest.length === 0 ? "" : history(latest)} ${staleness(read)}`,
-    html`<p>${heard}</p>`,
+    html`<p>${heard(sight, beats)}</p>`,
   );
+}
+
+/** By its own beats at the panel, or by the row that it keeps in the ticket file. */
+function heard({ watchdog, now }: Sight, beats: KnownPart | undefined): Html {
+  if (beats !== undefined && !beats.gone) return state("ok", "watching");
+  const own =
+    watchdog.why === null ? watchdog.value?.targets.find(({ component }) => component === OWN_ROW) : undefined;
+  if (own !== undefined && own.everyMs > 0 && now - own.lookedAt < 3 * own.everyMs) return state("ok", "watching");
+  const last = Math.max(beats?.heardAt ?? 0, own?.lookedAt ?? 0) as EpochMs;
+  if (last === 0) return state("idle", "none has been heard of");
+  const word = own?.everyMs === 0 ? state("warn", "ended") : state("bad", "gone");
+  return html`${word} <span class="dim">last heard ${since(last)}</span>`;
 }
 
 function readTarget(target: WatchdogTargetRow): Html {

@@ -149,7 +149,7 @@ CREATE TABLE IF NOT EXISTS watchdog_intents (
   PRIMARY KEY (deployment, component)
 );
 CREATE INDEX IF NOT EXISTS ix_watchdog_events ON watchdog_events (deployment, component, id);
--- Who runs a session on it, or a trial, must hear of these at once; of the others whoever looks.
+-- Whoever runs a session on it must hear of these at once; of the others whoever looks.
 CREATE TRIGGER IF NOT EXISTS watchdog_events_generation AFTER INSERT ON watchdog_events
   WHEN NEW.kind IN ('gave-up', 'legacy-fallback', 'legacy-return') BEGIN
   UPDATE ticket_file SET generation = generation + 1;

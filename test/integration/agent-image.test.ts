@@ -25,7 +25,7 @@ const ELSEWHERE: readonly (readonly [file: string, text: RegExp])[] = [
   // The published endings of a session.
   ["", /no-fault/],
   // Sentences for people at the command line, whose command has that name; the copy made of a foreign ticket file.
-  ["tickets/", /`lab (ticket|session) |version of the lab|before-agent-lab/],
+  ["tickets/", /`lab (ticket|session|approve) |version of the lab|before-agent-lab/],
 ];
 
 describeDocker("the agent's image", () => {

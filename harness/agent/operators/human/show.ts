@@ -27,7 +27,7 @@ export function ticketText({
 
 const MODE: Readonly<Record<OperatorContext["mode"], string>> = {
   observe: "observe mode: nothing can be changed",
-  propose: "propose mode: each change waits until somebody approves it (`lab approve list`)",
+  propose: "propose mode: each change waits until somebody approves it",
   execute: "execute mode: changes are carried out at once",
 };
 

@@ -70,8 +70,10 @@ describeDocker("the watchdog on real containers", () => {
     tickets = await openTickets(join(folder, "tickets.db"), deps);
     docker = await dockerClient();
     image = `newer-glibc-${randomIds.hex(4)}`;
-    await imageThatNeedsNewerGlibc(image, { good: true });
-    await imageThatNeedsNewerGlibc(`${image}-bad`, { good: false });
+    await Promise.all([
+      imageThatNeedsNewerGlibc(image, { good: true }),
+      imageThatNeedsNewerGlibc(`${image}-bad`, { good: false }),
+    ]);
     project = await composeProject(services(image));
     await project.compose.up({}, AbortSignal.timeout(60_000));
     const engine = await openDockerWatched(

@@ -24,11 +24,17 @@ export interface OwnDaemon extends AsyncDisposable {
 /** Only root may start one. */
 export const mayStartDaemon = process.getuid?.() === 0;
 
+/** In its image store: a shell and `sleep`, with the libraries that they need. */
+export const TINY_IMAGE = "tiny:1";
+
+const PACK_TINY =
+  "tar -ch /bin/sh /bin/sleep $(ldd /bin/sh /bin/sleep | grep -o '/[^ :]*\\.so[^ :]*' | sort -u) 2>/dev/null";
+
 /**
  * Without networks (`network_mode: none`), so that the host's packet filter is left alone; and in a network namespace of
  * its own, since an engine that is told to have no bridge removes the `docker0` that it finds.
  */
-export async function ownDaemon(image: string): Promise<OwnDaemon> {
+export async function ownDaemon(): Promise<OwnDaemon> {
   const folder = await mkdtemp(join(tmpdir(), "dockerd-"));
   const socketPath = join(folder, "docker.sock");
   const host = `unix://${socketPath}`;
@@ -78,7 +84,8 @@ export async function ownDaemon(image: string): Promise<OwnDaemon> {
   };
   try {
     await start();
-    await exec("sh", ["-c", `docker save "$0" | docker --host "$1" load`, image, host]);
+    const pack = `docker run --rm --network none debian:bookworm-slim sh -c "$0" | docker --host "$1" import - "$2"`;
+    await exec("sh", ["-c", pack, PACK_TINY, host, TINY_IMAGE]);
   } catch (error) {
     await dispose();
     throw error;

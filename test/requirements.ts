@@ -1251,6 +1251,21 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "an anchor that cannot be written stops them too, and the chain says that they never ran",
         "keeps its key in a folder of its own that nobody else can read, and refuses one that others can",
       ],
+      "integration/compose-agent-program.test.ts": [
+        "a full disk: commands are refused with 503, /health says so, and it goes on by itself",
+        "does not go on with an audit that was changed",
+        "killed in mid-work, it goes on with its chain; what was open is unknown",
+      ],
+    },
+  },
+  {
+    promise: "the compose-agent's program says its mode, is asked how it is, stops in order, and refuses empty tokens",
+    shownBy: {
+      "integration/compose-agent-program.test.ts": [
+        "says its mode and plane, serves, is found well, and stops in order",
+        "serves a Unix socket, with the same signatures, for this user alone",
+        "%s: it ends with a sentence and its exit code",
+      ],
     },
   },
   {

@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, (deps: Deps) => Promise<readonly Measure[
   puts: async (deps) => await (await import("./puts.ts")).benchPuts(deps),
   start: async (deps) => await (await import("./start.ts")).benchStart(deps),
   promql: async (deps) => await (await import("./promql.ts")).benchPromql(deps),
+  control: async (deps) => await (await import("./control.ts")).benchControl(deps),
   rotation: async (deps) => await (await import("./rotation.ts")).benchRotation(deps),
   memory: async (deps) => await (await import("./memory.ts")).benchMemory(deps),
 };

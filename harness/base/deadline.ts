@@ -1,6 +1,8 @@
 import type { Clock } from "./clock.ts";
 import { HarnessError } from "./errors.ts";
 
+const OVER = "it is over";
+
 /**
  * Runs `task` with a signal that aborts after `ms` on the given clock, or when the caller's signal does. The task must
  * honour its signal; nothing is left waiting afterwards.
@@ -15,9 +17,8 @@ export async function withDeadline<T>(
   signal?.throwIfAborted();
   const late = new AbortController();
   const done = new AbortController();
-  const timeout = new HarnessError("timeout", `${what}: no answer within ${ms} ms`);
   clock.sleep(ms, done.signal).then(
-    () => late.abort(timeout),
+    () => late.abort(new HarnessError("timeout", `${what}: no answer within ${ms} ms`)),
     () => {},
   );
   const inner = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
@@ -28,6 +29,7 @@ export async function withDeadline<T>(
     inner.throwIfAborted();
     throw error;
   } finally {
-    done.abort();
+    // A reason of ours: the platform's own is made with a stack each time.
+    done.abort(OVER);
   }
 }

@@ -4,7 +4,7 @@
  * digest, who sends it, when, a nonce for this one transmission, the idempotency key, and which server of which start
  * it is for. What was captured is worthless a moment later, after a restart, and at any other server.
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 import type { Plane } from "./planes.ts";
 
 /** Lower case, as Node shows them. The first, fourth and last are named as in trydirect/status. */
@@ -65,9 +65,21 @@ function canonical(parts: SignedParts): string {
 /** Hex. @throws RangeError for an empty token: it signs nothing. */
 export function signatureOf(parts: SignedParts, token: string): string {
   if (token === "") throw new RangeError("an empty token signs nothing");
-  // A key of its own, so that a signature can never pass for an assertion made with the same token.
-  const key = createHmac("sha256", token).update("control-request/1").digest();
-  return createHmac("sha256", key).update(canonical(parts)).digest("hex");
+  return createHmac("sha256", keyOf(token)).update(canonical(parts)).digest("hex");
+}
+
+const KEPT_KEYS = 16;
+const keys = new Map<string, KeyObject>();
+
+/** A key of its own, so that a signature can never pass for an assertion made with the same token. */
+function keyOf(token: string): KeyObject {
+  const known = keys.get(token);
+  if (known !== undefined) return known;
+  const key = createSecretKey(createHmac("sha256", token).update("control-request/1").digest());
+  const [oldest] = keys.keys();
+  if (keys.size >= KEPT_KEYS && oldest !== undefined) keys.delete(oldest);
+  keys.set(token, key);
+  return key;
 }
 
 /** In constant time. */

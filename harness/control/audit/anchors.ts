@@ -49,6 +49,7 @@ export function fileAnchor(path: string): AuditAnchor {
 /** The head in a table of the command queue's SQLite file. */
 export function databaseAnchor(path: string): AuditAnchor & Disposable {
   let db: Database.Database | null = null;
+  let put: Database.Statement | null = null;
   const open = (): Database.Database => {
     if (db !== null) return db;
     makeFolder(dirname(path), 0o700);
@@ -79,11 +80,10 @@ export function databaseAnchor(path: string): AuditAnchor & Disposable {
       }),
     write: (key, writer, head) =>
       saying(() => {
-        open()
-          .prepare(
-            "INSERT INTO audit_anchor (writer, record) VALUES (?, ?) ON CONFLICT (writer) DO UPDATE SET record = excluded.record",
-          )
-          .run(writer, recordOf(key, writer, head));
+        put ??= open().prepare(
+          "INSERT INTO audit_anchor (writer, record) VALUES (?, ?) ON CONFLICT (writer) DO UPDATE SET record = excluded.record",
+        );
+        put.run(writer, recordOf(key, writer, head));
       }),
     [Symbol.dispose]: () => void db?.close(),
   };

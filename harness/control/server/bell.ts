@@ -1,5 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 
+const OVER = "it rang";
+
 /** Wakes everybody who waits, at once. Who begins to wait after a ring waits for the next. */
 export class Bell {
   readonly #clock: Pick<Clock, "sleep">;
@@ -25,6 +27,6 @@ export class Bell {
     const over = new AbortController();
     const late = this.#clock.sleep(ms, AbortSignal.any([signal, over.signal])).catch(() => {});
     await Promise.race([rung, late]);
-    over.abort();
+    over.abort(OVER);
   }
 }

@@ -122,6 +122,8 @@ export class CommandRunner {
   }
 
   async #inLine(plane: Plane, signal: AbortSignal): Promise<Disposable> {
+    const free = this.parts.slots.tryAcquire(0);
+    if (free !== null) return free;
     const what = "a free slot";
     try {
       return await withDeadline(this.#clock, { ms: LINE_MS, what, signal }, (inner) => this.parts.slots.acquire(inner));

@@ -27,6 +27,8 @@ export class QueuedCommands {
   readonly #options: QueueOptions;
   readonly #deps: { readonly clock: Clock; readonly log: Log };
   readonly #taken = new Map<number, Promise<void>>();
+  /** False once the table was seen to have nothing for us: it need not be asked after each command. */
+  #mayWait = true;
 
   constructor(runner: CommandRunner, options: QueueOptions, deps: { readonly clock: Clock; readonly log: Log }) {
     this.#runner = runner;
@@ -60,8 +62,10 @@ export class QueuedCommands {
     if (parts.queue.depth(executor) >= this.#options.most)
       throw new ApiError("rate-limited", `${this.#options.most} commands wait already`, { retry_after_ms: 1_000 });
     const row = parts.queue.add(rowOf(asked, executor, (this.#deps.clock.now() + QUEUED_FOR_MS) as EpochMs));
-    if (executor === "server") this.#pump();
-    else this.arrived.ring();
+    if (executor === "server") {
+      this.#mayWait = true;
+      this.#pump();
+    } else this.arrived.ring();
     return row;
   }
 
@@ -117,8 +121,9 @@ export class QueuedCommands {
 
   #pump(): void {
     const { slots, queue, life } = this.#runner.parts;
-    while (this.#options.workers && !life.aborted) {
+    while (this.#options.workers && this.#mayWait && !life.aborted) {
       const row = queue.next("server", null, new Set(this.#taken.keys()));
+      this.#mayWait = row !== null;
       if (row === null) return;
       const slot = slots.tryAcquire(queue.depth("server"));
       if (slot === null) return;

@@ -163,7 +163,7 @@ describeDocker("the watchdog on real containers", () => {
     await until("sick", "state", signal, /passes its health check/);
     await exec("docker", ["exec", await idOf("sick"), "rm", "/tmp/well"]);
     await until("sick", "stable", signal);
-    expect(await said("sick", "attempt")).toEqual([expect.stringContaining("restart: fails its health check")]);
+    expect((await said("sick", "attempt"))[0]).toContain("restart: fails its health check");
   });
 
   test.concurrent("one that the kernel killed for want of memory is told apart, and restarted", async ({ signal }) => {
@@ -225,9 +225,12 @@ describeDocker("the watchdog on real containers", () => {
       await docker.getImage(`${image}-bad`).tag({ repo: image, tag: "latest" });
       await project.compose.up({ services: ["stale"] }, signal);
       await until("stale", "stable", signal);
-      const attempts = await said("stale", "attempt");
-      expect(attempts).toHaveLength(1);
-      expect(attempts[0]).toContain("use-image: going back to the last image that worked");
+      const all = await events("stale");
+      const seen = all.findIndex(({ state, kind }) => state === "glibc-mismatch" && kind === "state");
+      const attempts = all.slice(seen).filter(({ kind }) => kind === "attempt");
+      expect(attempts).toMatchObject([
+        { reason: expect.stringContaining("use-image: going back to the last image that worked") },
+      ]);
       expect(await said("stale", "state")).toContainEqual(
         expect.stringMatching(/version `GLIBC_2\.99' not found \(required by \/app\)/),
       );

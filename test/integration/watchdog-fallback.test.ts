@@ -18,6 +18,8 @@ const FAST = {
   WATCHDOG_BACKOFF_BASE_MS: "500",
   WATCHDOG_STABLE_MS: "3000",
   WATCHDOG_MAX_ATTEMPTS: "1",
+  // A busy machine may take long to start a container.
+  WATCHDOG_BLAME_MS: "600000",
 };
 
 const service = (name: string, script: string, more: string): string =>

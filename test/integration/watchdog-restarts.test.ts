@@ -51,7 +51,7 @@ describeDocker("a watchdog that goes on", () => {
       await using project = await composeProject(
         `  broken: { image: "${IMAGE}", command: [sh, -c, "echo up; exit 1"], network_mode: none, ${labels} }\n`,
       );
-      await using home = await labHome({ ...FAST, WATCHDOG_BACKOFF_BASE_MS: "2500", WATCHDOG_MAX_ATTEMPTS: "2" });
+      await using home = await labHome({ ...FAST, WATCHDOG_BACKOFF_BASE_MS: "4000", WATCHDOG_MAX_ATTEMPTS: "2" });
       await project.compose.up({}, signal);
       const first = watchdog(home, project.name, project.file, "broken");
       const engine = await openDockerWatched(

@@ -119,7 +119,8 @@ function ended(container: WatchedContainer, memory: WatchMemory): Judgement {
   const by = stopOf(container, memory);
   if (by !== null) return stopped(by);
   // Docker 20.10 keeps the mark over a start by hand; only with the kernel's code is it this run's.
-  if (container.oomKilled && container.exitCode === 137)
+  const oomThen = memory.oomAt !== null && memory.oomAt >= (container.startedAt ?? 0);
+  if (oomThen || (container.oomKilled && container.exitCode === 137))
     return unhealthy("oom-killed", `was killed for want of memory and is down${codeOf(container)}`);
   if (container.startError !== null) return unhealthy("not-started", `could not be started: ${container.startError}`);
   return unhealthy("exited", `ended by itself${codeOf(container)}`);

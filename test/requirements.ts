@@ -1316,6 +1316,17 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "`lab panel` says who may sign in, and the panel's program serves without a compose-agent or says what is missing",
+    shownBy: {
+      "integration/cli-panel.test.ts": [
+        "lab panel: a password is made and shown once, people are listed, and locked out",
+        "serves page and door without a compose-agent, and ends with whoever started it",
+        "without a token, or with settings that make no sense, it says so in one sentence and ends with 2",
+      ],
+    },
+  },
+  {
     promise: "a session's steps appear as they happen, and a broken connection goes on where it was",
     shownBy: {
       "integration/panel.test.ts": ["steps appear as they happen, and a broken connection goes on where it was"],

@@ -27,6 +27,8 @@ for (const name of ["SIGTERM", "SIGINT"] as const)
 if (process.env["EXIT_WITH_STDIN"] === "1") {
   const gone = () => stop.abort(new HarnessError("interrupted", "whoever started it is gone"));
   process.stdin.on("end", gone).on("error", gone).resume();
+  // A pipe that is listened to must not keep a program alive that could not start. Of a file there is nothing to unref.
+  if ("unref" in process.stdin) process.stdin.unref();
 }
 
 const log = jsonLog();

@@ -25,13 +25,14 @@ export async function agentSite(
   { network, settings }: { readonly network: string; readonly settings: Pick<ControlSettings, "tokenDir"> },
   io: CliIo,
 ): Promise<AgentSite> {
+  const ticketsDir = await ownFolder(dirname(ticketPath(io, undefined)));
   const standing = standingInstance(io);
   const onDocker = standing?.kind === "docker" && standing.network === network ? standing : null;
   // A cluster that cannot be asked now is no reason not to start or stop what is ours.
   const notice = onDocker === null ? null : await standingNotice(io).catch(() => null);
   const project = onDocker?.project ?? network.replace(/_default$/, "");
   return {
-    ticketsDir: await ownFolder(dirname(ticketPath(io, undefined))),
+    ticketsDir,
     network,
     subjectProject: project,
     // Of the monitor that watches the same cluster: `lab monitor run`, there with --attach.

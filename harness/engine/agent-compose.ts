@@ -27,7 +27,7 @@ export interface AgentSite {
   readonly more?: Readonly<Record<string, string>>;
 }
 
-export const AGENT_SOCKET = "/var/run/docker.sock";
+const AGENT_SOCKET = "/var/run/docker.sock";
 
 const FOLDER = resolve(import.meta.dirname, "../../docker/agent");
 const FILES: Readonly<Record<AgentMode, string>> = {

@@ -6,7 +6,7 @@ import type Docker from "dockerode";
 import { $ } from "zx";
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
-import { PLANES, type Plane } from "../../harness/control/planes.ts";
+import { PLANES } from "../../harness/control/planes.ts";
 import { fileTokens, rotateToken } from "../../harness/control/tokens/index.ts";
 import { openAgentCompose } from "../../harness/engine/agent-compose.ts";
 import { dockerClient } from "../../harness/engine/docker-client.ts";
@@ -106,5 +106,3 @@ async function own(folder: string, uid: number, gid: number): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true })) await chown(join(folder, entry), uid, gid);
   await chown(folder, uid, gid);
 }
-
-export const otherPlane = (plane: Plane): Plane => PLANES.find((one) => one !== plane) as Plane;

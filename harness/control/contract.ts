@@ -8,9 +8,7 @@
 import { z } from "zod";
 import type { Component, Effect } from "../protocol.ts";
 import { execEffect } from "./exec-effect.ts";
-import { PLANES, type Scope } from "./planes.ts";
-
-export const plane = z.enum(PLANES);
+import type { Scope } from "./planes.ts";
 
 export const DEFAULT_PORT = 8701;
 

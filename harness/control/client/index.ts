@@ -1,6 +1,5 @@
 export { controlClient } from "./control-client.ts";
 export { openControlEngine } from "./control-engine.ts";
-export { ControlError } from "./control-error.ts";
 export type {
   CallOptions,
   ControlClient,

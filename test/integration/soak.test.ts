@@ -13,7 +13,7 @@ const FOR_MS = 30_000;
 test(
   "an embedded cluster under load and random faults loses nothing, comes back each time and complains of nothing else",
   {
-    timeout: 240_000,
+    timeout: 400_000,
   },
   async ({ signal }) => {
     const root = await mkdtemp(path.join(os.tmpdir(), "soak-"));
@@ -22,7 +22,16 @@ test(
       const deps = { clock: systemClock, random: seededRandom(seed), ids: randomIds, log: silentLog, fetch };
       const said: string[] = [];
       const say = (line: string): void => void said.push(line);
-      const options = { root, forMs: FOR_MS, seed, timeFactor: 0.2, ratePerSecond: 60, logFolder: null, say };
+      const options = {
+        root,
+        forMs: FOR_MS,
+        leastRounds: 2,
+        seed,
+        timeFactor: 0.2,
+        ratePerSecond: 60,
+        logFolder: null,
+        say,
+      };
       const result = await runSoak(options, deps, signal);
       expect(result.problems, said.join("\n")).toEqual([]);
       expect(result.unexpectedLines).toEqual([]);

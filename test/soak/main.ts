@@ -50,7 +50,16 @@ try {
   };
   say(`${minutes} minutes of random faults on a TiKV stand-in cluster; seed ${seed}, time factor ${timeFactor}`);
   const logFolder = path.join(os.tmpdir(), `soak-logs-${deps.ids.hex(4)}`);
-  const options = { root, forMs: minutes * 60_000, seed, timeFactor, ratePerSecond: rate, logFolder, say };
+  const options = {
+    root,
+    forMs: minutes * 60_000,
+    leastRounds: 1,
+    seed,
+    timeFactor,
+    ratePerSecond: rate,
+    logFolder,
+    say,
+  };
   const result = await runSoak(options, deps, interrupted.signal);
   report(result);
   if (result.problems.length > 0) say(`the nodes' logs: ${logFolder}`);

@@ -31,6 +31,10 @@ test("a packed tarball runs where it is installed, without its sources", async (
     code: 8,
     stderr: expect.stringMatching(/^error: PD cannot be asked/) as string,
   });
+  // What is no TypeScript and is needed all the same.
+  expect(readdirSync(join(installed, "dist/harness/panel/web"))).toEqual(
+    expect.arrayContaining(["icon.svg", "page.js", "panel.css", "panel.js"]),
+  );
   const recordings = readdirSync(join(installed, "dist/subjects/tikv/check/recordings"), { recursive: true });
   expect(recordings.map(String).sort()).toEqual([
     "README.md",

@@ -51,6 +51,8 @@ const FORBIDDEN: readonly (readonly [file: string, target: string])[] = [
   ["scenarios/tikv/s.ts", "../../harness/faults/kill.ts"],
   ["tickets/t.ts", "../harness/engine/labels.ts"],
   ["subjects/tikv/u.ts", "../../harness/trial/grade.ts"],
+  ["harness/panel/v.ts", "../engine/labels.ts"],
+  ["harness/panel/web/w.ts", "../../../tickets/index.ts"],
 ];
 
 /** What the table allows and nobody may lose. */
@@ -61,6 +63,7 @@ const ALLOWED: readonly (readonly [file: string, target: string])[] = [
   ["scenarios/ok4.ts", "./control/quiet.ts"],
   ["harness/cli/ok5.ts", "../trial/run-trial.ts"],
   ["tickets/ok6.ts", "../harness/base/clock.ts"],
+  ["harness/panel/ok7.ts", "../control/contract.ts"],
 ];
 
 const report = z.object({ diagnostics: z.array(z.object({ code: z.string().optional(), filename: z.string() })) });

@@ -181,6 +181,10 @@ describe.skipIf(chromiumProgram() === null)("the status panel in Chromium", () =
     await page.locator("#program-compose-agent-compose-agent-1").getByText("gone").waitFor();
     await page.locator("#cluster").getByText("out of date").waitFor();
     await page.locator("#incidents").getByText("cannot be read now").waitFor();
+    // The watchdog tells the panel itself: it is heard all the same.
+    const seen = { target: "compose-agent", state: "unhealthy", reason: "it has exited with code 137" };
+    await bench.tell("watchdog", { compose_agent: false, control_plane: "status_panel" }, { targets: [seen] });
+    await page.locator("#watchdog").getByText("it has exited with code 137").waitFor();
     await page.getByRole("button", { name: "Resume tikv1" }).click();
     await page
       .locator("#said")

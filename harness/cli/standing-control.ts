@@ -38,7 +38,8 @@ export async function standingControl(
       async [Symbol.asyncDispose]() {
         await control.finish();
         await control[Symbol.asyncDispose]();
-        for (const part of ["tokens", "nodes"]) await rm(join(folder, part), { recursive: true, force: true });
+        for (const part of ["tokens", "handed", "nodes"])
+          await rm(join(folder, part), { recursive: true, force: true });
         lock.release();
       },
     };

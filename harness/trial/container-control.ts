@@ -16,6 +16,7 @@ import {
   makeTokens,
   signInOf,
   tokensBelow,
+  tokensOf,
   type ControlGiven,
   type ControlStarter,
   type TrialControl,
@@ -47,6 +48,7 @@ export function containerControl(
     await ensureAgentImages("compose", signal);
     await makeTokens(given.folder, deps, signal);
     await makePanelUser(given.folder, deps);
+    const handed = await tokensOf("compose_agent", given.folder);
     const { ports } = await freePortBlock(1, deps.random.fork("control"));
     const [panelPort = 0] = ports;
     const project = deploymentOf(instance.id);
@@ -56,7 +58,7 @@ export function containerControl(
       await compose.up({ services: BEHIND }, signal);
       const sidecar = await composeContainer(await dockerClient(env), { project, service: "compose-agent" }, signal);
       await healthy(sidecar, deps, signal);
-      return controlOf({ instance, given, project, panelPort, compose, sidecar, down });
+      return controlOf({ instance, given, project, panelPort, compose, sidecar, handed, down });
     } catch (error) {
       await down();
       throw error;
@@ -71,11 +73,13 @@ interface Running {
   readonly panelPort: number;
   readonly compose: Compose;
   readonly sidecar: ComposeContainer;
+  /** TOKEN_DIR of an operator's program on this machine. */
+  readonly handed: string;
   down(): Promise<void>;
 }
 
 function controlOf(running: Running): TrialControl {
-  const { instance, given, panelPort, sidecar, down } = running;
+  const { instance, given, panelPort, sidecar, handed, down } = running;
   let finished: Promise<ControlRecord> | null = null;
   const finish = async (): Promise<ControlRecord> => {
     await sidecar.stop(DOWN_MS);
@@ -92,7 +96,7 @@ function controlOf(running: Running): TrialControl {
       DEPLOYMENT_HASH: instance.id,
       COMPOSE_AGENT_ENABLED: "true",
       CONTROL_PLANE: "compose_agent",
-      TOKEN_DIR: tokensBelow(given.folder),
+      TOKEN_DIR: handed,
     },
     startOperator: operatorIn(running),
     finish: () => (finished ??= finish()),

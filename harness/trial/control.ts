@@ -1,7 +1,8 @@
-import { writeFile } from "node:fs/promises";
+import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileTokens, newToken, rotateToken } from "../control/tokens/index.ts";
-import { PLANES } from "../control/planes.ts";
+import { makeFolder } from "../base/make-folder.ts";
+import { PLANES, type Plane } from "../control/planes.ts";
 import { auditIn, controlHome, verifyAudit } from "../control/audit/index.ts";
 import { setPassword } from "../panel/users.ts";
 import type { Deps, SubjectInstance } from "../protocol.ts";
@@ -48,6 +49,17 @@ export async function makeTokens(
 ): Promise<void> {
   const provider = fileTokens(tokensBelow(folder), deps);
   for (const plane of PLANES) await rotateToken(provider, plane, {}, deps, signal);
+}
+
+/** TOKEN_DIR of a program of one plane: its own token is in there, and the other's is not. */
+export async function tokensOf(plane: Plane, folder: string): Promise<string> {
+  const own = join(folder, "handed", plane);
+  makeFolder(own, 0o700);
+  // A link to the folder, since a rotation puts a new file in the old one's place.
+  await symlink(join(tokensBelow(folder), plane), join(own, plane)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  return own;
 }
 
 /** Somebody who may sign in at the panel, for one trial; the password is in a file that goes with it. */

@@ -9,7 +9,11 @@ import type { InstanceId, Log } from "../protocol.ts";
 /** What of a trial lies outside of its run's folder while it runs, since its operator or a container sees the path. */
 export const OUTSIDE = {
   tickets: { note: "ticket-folder.json", what: "ticket folder", secrets: [] },
-  control: { note: "control-folder.json", what: "control folder", secrets: ["tokens", "control.sock", "nodes"] },
+  control: {
+    note: "control-folder.json",
+    what: "control folder",
+    secrets: ["tokens", "handed", "control.sock", "nodes"],
+  },
 } as const satisfies Readonly<
   Record<string, { readonly note: string; readonly what: string; readonly secrets: readonly string[] }>
 >;

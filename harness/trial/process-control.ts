@@ -13,6 +13,7 @@ import {
   makeTokens,
   signInOf,
   tokensBelow,
+  tokensOf,
   type ControlGiven,
   type ControlStarter,
   type TrialControl,
@@ -36,7 +37,11 @@ export function processControl(deps: Deps): ControlStarter {
     await makePanelUser(given.folder, deps);
     const { ports } = await freePortBlock(3, deps.random.fork("control"));
     const [control = 0, machines = 0, page = 0] = ports;
-    const parts = { instance, given, control, machines, page };
+    const handed = {
+      agent: await tokensOf("compose_agent", given.folder),
+      panel: await tokensOf("status_panel", given.folder),
+    };
+    const parts = { instance, given, control, machines, page, handed };
     // What a start that was killed has left beside a cluster that stays.
     await remove(engine, [COMPOSE_AGENT, PANEL]);
     const started: Component[] = [];
@@ -62,6 +67,8 @@ interface Parts {
   readonly control: number;
   readonly machines: number;
   readonly page: number;
+  /** TOKEN_DIR of each. */
+  readonly handed: { readonly agent: string; readonly panel: string };
 }
 
 function controlOf(engine: ProcessOwnerEngine, parts: Parts): TrialControl {
@@ -101,7 +108,7 @@ function operatorVariables(parts: Parts): Record<string, string> {
     ...shared(parts),
     ENGINE: `control:http://${HOST}:${parts.control}`,
     AGENT_ID: "operator",
-    TOKEN_DIR: tokensBelow(parts.given.folder),
+    TOKEN_DIR: parts.handed.agent,
   };
 }
 
@@ -124,14 +131,14 @@ function composeAgentSpec(parts: Parts): Omit<NodeSpec, "support"> {
 }
 
 function panelSpec(parts: Parts): Omit<NodeSpec, "support"> {
-  const { instance, given, control, machines, page } = parts;
+  const { instance, control, machines, page } = parts;
   const notice = standInNotice(instance);
   return node(parts, PANEL, {
     argv: [program("../panel/main")],
     env: {
       ...shared(parts),
       CONTROL_URL: `http://${HOST}:${control}`,
-      TOKEN_DIR: tokensBelow(given.folder),
+      TOKEN_DIR: parts.handed.panel,
       PANEL_LISTEN: `${HOST}:${page}`,
       PANEL_AGENTS_LISTEN: `${HOST}:${machines}`,
       ...(notice !== null && { PANEL_NOTICE: notice }),

@@ -129,9 +129,10 @@ async function withSubject(
   const sampler = scope.use(watchHypothesis(scenario, run, workload, (name) => monitor.judgements(name), deps));
   scope.use(watchCluster(instance, workload, run, deps, failed));
 
-  await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
+  // Before the steady state is asked for: its start may cost the cluster a moment of a small machine.
   const control = await startControlPlane({ plan, parts, run, deps, instance, scope }, ticketsPath, signal);
   if (control !== null) scope.use(watchRollback(tickets, instance.id, deps, failed));
+  await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
   const operator =
     parts.launch === null
       ? null
@@ -189,7 +190,7 @@ async function startControlPlane(
     run.record.control = LEGACY;
     return null;
   }
-  run.emit({ type: "phase", phase: "steady", text: "starting the control plane" });
+  run.emit({ type: "phase", phase: "deploy", text: "starting the control plane" });
   const folder = scope.use(await outsideFolder("control", plan, run, deps));
   const control = scope.use(
     await parts.control(instance, { tickets, folder: folder.path, variant: plan.variant }, signal),

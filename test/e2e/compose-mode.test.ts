@@ -60,6 +60,10 @@ test("the demo in compose mode: all commands went through the compose-agent, and
     expect(sidecar["ENGINE"]).toMatch(/^unix:.*engine\.sock$/);
     expect(agent["ENGINE"]).toMatch(/^control:http:\/\/127\.0\.0\.1:\d+$/);
     expect(JSON.stringify([agent, panel])).not.toContain("engine.sock");
+    // Each program is handed the folder of its own plane's token.
+    const tokensOf = (variables: Seen["variables"]) => readdir(variables["TOKEN_DIR"] ?? "");
+    expect(await tokensOf(agent)).toEqual(["compose_agent"]);
+    expect(await tokensOf(panel)).toEqual(["status_panel"]);
   }
   expect(await demo.ended, demo.stdout() + demo.stderr()).toBe(0);
   expect(demo.stdout()).toMatch(/^control plane: commands \d+ by compose_agent, 0 by status_panel: \d+ ok$/m);

@@ -42,8 +42,10 @@ export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promi
         details: { tag, dockerfile },
       },
     );
-  // The one that has just lost its name; refused, and kept, while a container still uses it.
-  if (before !== "") await run`docker image rm ${before}`;
+  // The one that has just lost its name; kept where it has another (the watchdog's, as the last that worked), and
+  // refused while a container still uses it.
+  const names = (await run`docker image inspect --format ${"{{len .RepoTags}}"} ${before}`).stdout.trim();
+  if (before !== "" && names === "0") await run`docker image rm ${before}`;
   return true;
 }
 

@@ -93,7 +93,7 @@ describeDocker("the watchdog on real containers", () => {
     await running;
     await project[Symbol.asyncDispose]();
     await tickets[Symbol.asyncDispose]();
-    for (const tag of [`${image}:latest`, `${image}:last-worked`, `${image}-bad`])
+    for (const tag of [`${image}:latest`, `${image}:last-worked`, `${image}-bad`, "debian:last-worked"])
       await exec("docker", ["image", "rm", "-f", tag]).catch(() => {});
     await rm(folder, { recursive: true });
   });

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
@@ -62,6 +62,17 @@ async function deployment(home: LabHome) {
 }
 
 describeDocker("the fallback to legacy mode", () => {
+  // The watchdog keeps what worked.
+  afterAll(
+    async () =>
+      void (await (
+        await dockerClient()
+      )
+        .getImage("debian:last-worked")
+        .remove()
+        .catch(() => {})),
+  );
+
   test.concurrent(
     "where the host allows it: the agent comes from the legacy file, audited, and goes back when the sidecar is stable",
     async ({ signal }) => {

@@ -1062,6 +1062,110 @@ export const REQUIREMENTS: readonly Requirement[] = [
       ],
     },
   },
+  // ---- control server and client
+  {
+    promise:
+      "the control API refuses in one order: size, signature, nonce, scope, rate; every part of a request is signed",
+    shownBy: {
+      "integration/control-server.test.ts": [
+        "413 before everything, then the signature, the nonce, the scope, the rate",
+        "every part of a request is signed",
+        "a clock that is too far off; the token itself is in no request",
+        "what is no command, and containers that are none of the subject's",
+      ],
+      "unit/control-signing.test.ts": [
+        "hold for exactly what was signed, with the token it was signed with",
+        "a wall clock that goes far back begins a new epoch, since old timestamps would pass again",
+      ],
+    },
+  },
+  {
+    promise: "a captured request is worthless after a restart, and at a sibling with the same tokens",
+    shownBy: {
+      "integration/control-server.test.ts": [
+        "a capture sent again after a restart, and at a sibling with the same tokens",
+      ],
+    },
+  },
+  {
+    promise: "forged, replayed, skewed, oversized, malformed requests: none is carried out, no 5xx, no crash",
+    shownBy: {
+      "contract/control-fuzz.test.ts": [
+        "forged, replayed, skewed, oversized and malformed requests: none is carried out, none is answered 5xx, nothing breaks",
+      ],
+    },
+  },
+  {
+    promise: "one idempotency key, one act: together, one after another, over a restart; a refusal does not use it up",
+    shownBy: {
+      "integration/control-server.test.ts": [
+        "same key and body: the first answer; another body: 422; a new key runs again",
+        "transmissions that come together, and one after a restart, get the one answer",
+        "403 and 429 do not use a key up; reads have their first answer too",
+      ],
+      "integration/control-queue.test.ts": [
+        "a command whose connection broke is sent again under its key, and done once",
+      ],
+    },
+  },
+  {
+    promise: "a compose-agent that is killed in mid-command runs nothing twice; each command ends known or unknown",
+    shownBy: {
+      "integration/control-crash.test.ts": [
+        "a compose-agent that is killed in mid-command again and again runs none twice, and each ends known or unknown",
+      ],
+      "integration/control-queue.test.ts": [
+        "what was begun and cannot be looked up ends unknown and is never repeated",
+        "what asks for a state is looked up: so = done, not so = asked for once more, changed since = unknown",
+        "what nobody had begun is run, unless who asked has lost the incident meanwhile",
+      ],
+    },
+  },
+  {
+    promise:
+      "observe mode, a person's approval and the claim on the incident are enforced where commands are carried out",
+    shownBy: {
+      "integration/control-server.test.ts": [
+        "observe mode: reads only, also when queued; people's writes are theirs",
+        "a write names its claim; one that was lost meanwhile, and one of another cluster, are refused",
+        "mode propose: a person's yes to exactly this call, once",
+        "nothing runs while the audit cannot be written, and the key is not used up",
+      ],
+    },
+  },
+  {
+    promise: "health, capabilities, diagnostics and metrics say what is: probed, and counted where a command runs",
+    shownBy: {
+      "integration/control-server.test.ts": [
+        "count what was carried out, by who asked, and nothing else",
+        "an engine that is gone shows in capabilities and health, and comes back",
+        "every endpoint of the document is served, and asks for a signature where it says so",
+      ],
+      "contract/status-api.test.ts": ["every recorded step gets the recorded status and at least its keys"],
+    },
+  },
+  {
+    promise:
+      "queued commands: slots between two bounds, pollers that get each one once and at once, logs without a hole",
+    shownBy: {
+      "integration/control-queue.test.ts": [
+        "more of them at once open more slots, up to the bound",
+        "one gets each command, at once when it comes, and what it reports is counted once",
+        "a reader that comes back misses nothing, and one of an earlier start is told to begin anew",
+      ],
+      "unit/log-cursor.test.ts": [
+        "reads every line once, whatever the pages, bursts within a millisecond, and streams slightly out of order",
+      ],
+    },
+  },
+  {
+    promise: "a command can be signed and sent by hand",
+    shownBy: {
+      "integration/cli-control.test.ts": [
+        "lab control: one signed request by hand, what came of it, and an exit code that says so",
+      ],
+    },
+  },
   // ---- tokens and settings of the control plane
   {
     promise:

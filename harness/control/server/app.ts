@@ -11,7 +11,7 @@ import { openApi } from "./openapi.ts";
 import { resources } from "./perform.ts";
 import { refusalOf } from "./permit.ts";
 import { capabilities, health } from "./probe.ts";
-import type { RouteSpec } from "./routes.ts";
+import { ROUTES, type RouteSpec } from "./routes.ts";
 import { ticketRoutes } from "./ticket-routes.ts";
 
 export type ControlEnv = { Bindings: HttpBindings };
@@ -30,6 +30,8 @@ export function createControlApp(core: ServerCore): Hono<ControlEnv> {
   const app = new Hono<ControlEnv>();
   const document = JSON.stringify(openApi(core.options.version));
   const route: AddRoute = (method, path, scope, run) => {
+    if (!ROUTES.some((each) => each.method === method && each.path === path && each.scope === scope))
+      throw new Error(`${method} ${path} is not in the document, or under another scope`);
     app.on(method, path, async (c) => {
       const began = core.deps.clock.monotonic();
       const answer = await answered(core, c, scope, run);

@@ -21,6 +21,15 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "`lab agent up` brings up the mode that settings and flags name, replaces the other, and `down` leaves nothing",
+    shownBy: {
+      "e2e/agent-up-docker.test.ts": [
+        "the settings choose the mode, a flag wins; one mode replaces the other; a signed request by hand; down",
+      ],
+    },
+  },
+  {
     promise: "each container holds its own plane's token and is refused as the other plane",
     shownBy: {
       "integration/compose-mode-docker.test.ts": [

@@ -1,0 +1,86 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { $ } from "zx";
+import { beforeAll, expect, test } from "vitest";
+import { ensureAgentImages } from "../../harness/engine/agent-compose.ts";
+import { composeProject } from "../support/compose-project.ts";
+import { describeDocker } from "../support/docker.ts";
+import { labHome } from "../support/lab-process.ts";
+
+/** Services of the agent's project that run now. */
+async function running(): Promise<string[]> {
+  const format = '{{.Label "com.docker.compose.service"}}';
+  const { stdout } = await $({
+    quiet: true,
+  })`docker ps --filter label=com.docker.compose.project=operator-agent --format ${format}`;
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .toSorted();
+}
+
+describeDocker("lab agent up", () => {
+  beforeAll(() => ensureAgentImages("compose", AbortSignal.timeout(590_000)), 600_000);
+
+  test("the settings choose the mode, a flag wins; one mode replaces the other; a signed request by hand; down", async ({
+    signal,
+  }) => {
+    await using cluster = await composeProject(
+      `
+  pd0:
+    image: node:24-bookworm-slim
+    init: true
+    command: ["node", "-e", "require('http').createServer((q,s)=>s.end('{}')).listen(2379)"]
+`,
+      { network: "{}" },
+    );
+    const network = `${cluster.name}_default`;
+    await cluster.compose.up({}, signal);
+    const user = await mkdtemp(join(tmpdir(), "user-"));
+    const state = join(user, ".local", "state");
+    const variables = { HOME: user, XDG_STATE_HOME: state, DOCKER_CONFIG: join(user, ".docker"), PANEL_PORT: "0" };
+    await using home = await labHome({ ...variables, COMPOSE_AGENT_ENABLED: "yes" });
+    const where = ["--network", network];
+    const lab = async (...args: string[]) => {
+      const run = home.run(...args);
+      expect(await run.ended, `${args.join(" ")}\n${run.stdout()}${run.stderr()}`).toBe(0);
+      return { out: run.stdout(), err: run.stderr() };
+    };
+    try {
+      const legacy = await lab("agent", "up", "--legacy", ...where);
+      expect(legacy.err).toContain("holds the Docker socket itself (legacy mode)");
+      expect(await running()).toEqual(["agent"]);
+
+      const up = await lab("agent", "up", ...where, "--json");
+      expect(JSON.parse(up.out)).toMatchObject({ mode: "compose", state: "up", network: network });
+      expect(up.err).toMatch(/made a token for status_panel \([0-9a-f]{16}\)/);
+      expect(await running()).toEqual(["agent", "agent-net", "compose-agent", "model-proxy", "statuspanel"]);
+      expect((await lab("agent", "logs", "compose-agent")).err).toContain("compose_agent=true - compose-agent sidecar");
+
+      const socket = join(state, "compose-agent", "control.sock");
+      const call = await lab("control", "call", "list", "--socket", socket, "--json");
+      expect(call.out).toContain("pd0");
+      expect(call.out).not.toContain("compose-agent");
+
+      // What compose is told by hand: folders that are there and ours alone, and no secret.
+      const env = JSON.parse((await lab("agent", "env", ...where, "--json")).out) as Record<string, string>;
+      for (const name of ["TICKETS_DIR", "STATE_DIR", "TOKEN_DIR"])
+        expect((await stat(env[name] ?? "")).mode & 0o077, name).toBe(0);
+      const planes = await readdir(env["TOKEN_DIR"] ?? "");
+      expect(planes.toSorted()).toEqual(["compose_agent", "status_panel"]);
+      for (const plane of planes) {
+        const { token } = JSON.parse(await readFile(join(env["TOKEN_DIR"] ?? "", plane, "token.json"), "utf8"));
+        expect(JSON.stringify(env) + up.out + up.err).not.toContain(token);
+      }
+    } finally {
+      await lab("agent", "down");
+      await rm(user, { recursive: true, force: true });
+    }
+    expect(await running()).toEqual([]);
+    const networks = await $({
+      quiet: true,
+    })`docker network ls --filter label=com.docker.compose.project=operator-agent -q`;
+    expect(networks.stdout).toBe("");
+  }, 300_000);
+});

@@ -56,20 +56,34 @@ export interface TestControlOptions extends Partial<Omit<ControlServerOptions, "
 const never = new AbortController().signal;
 
 /** A real server with tokens in files and an audit of its own, on a free port. */
-export async function startControl({
-  engine,
-  folder,
-  clock = systemClock,
-  listen,
-  provider: given,
-  log = silentLog,
-  wrapAudit = (trail) => trail,
-  ...rest
-}: TestControlOptions): Promise<TestControl> {
-  const root = folder ?? mkdtempSync(join(tmpdir(), "control-"));
+export async function startControl(options: TestControlOptions): Promise<TestControl> {
+  const root = options.folder ?? mkdtempSync(join(tmpdir(), "control-"));
+  const scope = new AsyncDisposableStack();
+  try {
+    return await open(options, root, scope);
+  } catch (error) {
+    await scope.disposeAsync();
+    if (options.folder === undefined) rmSync(root, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function open(
+  {
+    engine,
+    clock = systemClock,
+    listen,
+    provider: given,
+    log = silentLog,
+    wrapAudit = (trail) => trail,
+    folder: _,
+    ...rest
+  }: TestControlOptions,
+  root: string,
+  scope: AsyncDisposableStack,
+): Promise<TestControl> {
   const deps = { clock, ids: randomIds, log, random: seededRandom(1) };
   const home = controlHome(join(root, "state"));
-  const scope = new AsyncDisposableStack();
   const provider = given ?? fileTokens(join(root, "tokens"), deps);
   for (const plane of PLANES)
     if ((await provider.fetch(plane, never)) === null) await rotateToken(provider, plane, {}, deps, never);

@@ -49,7 +49,7 @@ export function containerControl(
     await makeTokens(given.folder, deps, signal);
     await makePanelUser(given.folder, deps);
     const handed = await tokensOf("compose_agent", given.folder);
-    const { ports } = await freePortBlock(1, deps.random.fork("control"));
+    const { ports } = await freePortBlock(1, deps.random.fork(`${instance.id}/control`));
     const [panelPort = 0] = ports;
     const project = deploymentOf(instance.id);
     const compose = await openAgentCompose("compose", project, siteOf(instance, given, panelPort, env), signal);

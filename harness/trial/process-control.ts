@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import type { ProcessOwnerEngine } from "../engine/process/client.ts";
-import { freePortBlock } from "../engine/process/ports.ts";
+import { holdPortBlock } from "../engine/process/ports.ts";
 import type { NodeSpec } from "../engine/process/spec.ts";
 import { standInNotice } from "../panel/notice.ts";
 import type { Component, Deps, OwnerEngine, SubjectInstance } from "../protocol.ts";
@@ -35,13 +35,13 @@ export function processControl(deps: Deps): ControlStarter {
     const engine = ownerOf(instance.engine);
     await makeTokens(given.folder, deps, signal);
     await makePanelUser(given.folder, deps);
-    const { ports } = await freePortBlock(3, deps.random.fork("control"));
-    const [control = 0, machines = 0, page = 0] = ports;
+    const block = await holdPortBlock(3, deps.random.fork(`${instance.id}/control`));
+    const [control = 0, machines = 0, page = 0] = block.ports;
     const handed = {
       agent: await tokensOf("compose_agent", given.folder),
       panel: await tokensOf("status_panel", given.folder),
     };
-    const parts = { instance, given, control, machines, page, handed };
+    const parts = { instance, given, block, control, machines, page, handed };
     // What a start that was killed has left beside a cluster that stays.
     await remove(engine, [COMPOSE_AGENT, PANEL]);
     const started: Component[] = [];
@@ -55,6 +55,7 @@ export function processControl(deps: Deps): ControlStarter {
       return controlOf(engine, parts);
     } catch (error) {
       await remove(engine, started);
+      await block[Symbol.asyncDispose]();
       throw error;
     }
   };
@@ -63,6 +64,8 @@ export function processControl(deps: Deps): ControlStarter {
 interface Parts {
   readonly instance: SubjectInstance;
   readonly given: ControlGiven;
+  /** Held for as long as the ports are in use. */
+  readonly block: AsyncDisposable;
   /** Ports: of the control API, of the panel's door for programs, of its page. */
   readonly control: number;
   readonly machines: number;
@@ -82,7 +85,10 @@ function controlOf(engine: ProcessOwnerEngine, parts: Parts): TrialControl {
     startOperator: null,
     panel: `http://${HOST}:${parts.page} (${signInOf(parts.given.folder)})`,
     finish: () => (finished ??= finish()),
-    [Symbol.asyncDispose]: () => remove(engine, [COMPOSE_AGENT, PANEL]),
+    [Symbol.asyncDispose]: async () => {
+      await remove(engine, [COMPOSE_AGENT, PANEL]);
+      await parts.block[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -15,7 +15,7 @@ import { readHolder, takeLock } from "../../harness/engine/locks.ts";
 import { openOwnerEngine, openProcessEngine } from "../../harness/engine/process/client.ts";
 import { isAlive, type ProcessIdentity } from "../../harness/engine/process/identity.ts";
 import { processKeeper } from "../../harness/engine/process/keeper.ts";
-import { freePortBlock } from "../../harness/engine/process/ports.ts";
+import { freePortBlock, holdPortBlock, type PortBlock } from "../../harness/engine/process/ports.ts";
 import { startSupervisor } from "../../harness/engine/process/start-supervisor.ts";
 import { sweepInstances } from "../../harness/engine/sweep.ts";
 import type { Component } from "../../harness/protocol.ts";
@@ -241,6 +241,11 @@ describe("an embedded instance", () => {
   });
 });
 
+async function letGo(block: PortBlock & AsyncDisposable): Promise<PortBlock> {
+  await block[Symbol.asyncDispose]();
+  return block;
+}
+
 describe("ports", () => {
   test("a block is its instance's until it ends, and no other gets it", async ({ signal }) => {
     const { guardPort, ports } = await freePortBlock(3, seededRandom("ports"));
@@ -256,6 +261,13 @@ describe("ports", () => {
     expect((await freePortBlock(3, seededRandom("ports"))).guardPort).not.toBe(guardPort);
     await engine.tearDown();
     await (await start("third")).engine.tearDown();
+  });
+
+  test("a block that is held is given to nobody else, by the same dice either, until it is let go", async () => {
+    const held = await holdPortBlock(3, seededRandom("held"));
+    expect((await holdPortBlock(3, seededRandom("held")).then(letGo)).guardPort).not.toBe(held.guardPort);
+    await letGo(held);
+    expect((await freePortBlock(3, seededRandom("held"))).guardPort).toBe(held.guardPort);
   });
 });
 

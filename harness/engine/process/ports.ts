@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { once } from "node:events";
 import type { Random } from "../../base/random.ts";
 import { HarnessError } from "../../base/errors.ts";
@@ -33,6 +33,21 @@ export async function freePortBlock(count: number, random: Random): Promise<Port
   throw new HarnessError("port-taken", `no ${count} free ports in a row between ${FIRST} and ${LAST}`);
 }
 
+/**
+ * A block whose guard this process binds itself until it is disposed of: for programs that are told their port and
+ * come up later, so that nobody who asks meanwhile is given the same one.
+ *
+ * @throws HarnessError `port-taken` when no block is free.
+ */
+export async function holdPortBlock(count: number, random: Random): Promise<PortBlock & AsyncDisposable> {
+  for (let tries = 0; ; tries++) {
+    const block = await freePortBlock(count, random);
+    const guard = await bound(block.guardPort);
+    if (guard !== null) return { ...block, [Symbol.asyncDispose]: () => closed(guard) };
+    if (tries === 10) throw new HarnessError("port-taken", `port ${block.guardPort} on 127.0.0.1 is taken each time`);
+  }
+}
+
 /** @throws HarnessError `port-taken` naming the first that is. */
 export async function requireFree(ports: readonly number[]): Promise<void> {
   for (const port of ports)
@@ -49,14 +64,23 @@ async function allFree(ports: readonly number[]): Promise<boolean> {
 
 /** Asks by really binding. */
 async function isFree(port: number): Promise<boolean> {
+  const server = await bound(port);
+  if (server !== null) await closed(server);
+  return server !== null;
+}
+
+/** Null = somebody has it. */
+async function bound(port: number): Promise<Server | null> {
   const server = createServer();
   try {
     server.listen({ port, host: "127.0.0.1", exclusive: true });
     await once(server, "listening");
-    return true;
+    return server;
   } catch {
-    return false;
-  } finally {
-    if (server.listening) await new Promise((resolve) => server.close(resolve));
+    return null;
   }
+}
+
+async function closed(server: Server): Promise<void> {
+  await new Promise((resolve) => server.close(resolve));
 }

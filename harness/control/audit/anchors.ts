@@ -32,8 +32,7 @@ export function fileAnchor(path: string): AuditAnchor {
     },
     write(key, writer, head) {
       try {
-        makeFolder(dirname(path), 0o700);
-        const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+        const file = openToWrite(path);
         try {
           writeSync(file, `${recordOf(key, writer, head).padEnd(RECORD_BYTES - 1)}\n`, 0);
         } finally {
@@ -44,6 +43,18 @@ export function fileAnchor(path: string): AuditAnchor {
       }
     },
   };
+}
+
+/** Its folder is made when it is not there. */
+function openToWrite(path: string): number {
+  const open = () => openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    return open();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    makeFolder(dirname(path), 0o700);
+    return open();
+  }
 }
 
 /** The head in a table of the command queue's SQLite file. */

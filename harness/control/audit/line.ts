@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 import { z } from "zod";
 
 /** Hash "of the line before" the first one. */
@@ -86,4 +86,13 @@ export function decodeLine(line: Buffer, key: Buffer): AuditRecord | null {
 export const hashOf = (line: Buffer | string): string => createHash("sha256").update(line).digest("hex");
 
 export const macOf = (bytes: Buffer | string, key: Buffer): string =>
-  createHmac("sha256", key).update(bytes).digest("hex");
+  createHmac("sha256", keyObjectOf(key)).update(bytes).digest("hex");
+
+/** Made once for each key: from bytes Node would make one for each MAC. */
+const keyObjects = new WeakMap<Buffer, KeyObject>();
+
+function keyObjectOf(key: Buffer): KeyObject {
+  const known = keyObjects.get(key) ?? createSecretKey(key);
+  keyObjects.set(key, known);
+  return known;
+}

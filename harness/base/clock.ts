@@ -1,5 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 /** Milliseconds since the Unix epoch, UTC. Durations are plain numbers whose names end in `Ms`. */
 export type EpochMs = number & { readonly __brand: "EpochMs" };
 
@@ -16,15 +14,22 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now() as EpochMs,
   monotonic: () => performance.now(),
-  sleep: async (ms, signal) => {
-    try {
-      await delay(ms, undefined, signal === undefined ? {} : { signal });
-    } catch (error) {
-      // Node rejects with its own AbortError; callers want the reason that the aborter gave.
-      signal?.throwIfAborted();
-      throw error;
-    }
-  },
+  // Not node:timers/promises: it makes an error of its own, with a stack, for each wait that is not needed any more,
+  // and every call under a deadline has one.
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      // What whoever aborted gave, an error or not.
+      const stop = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, ms);
+      if (signal?.aborted === true) stop();
+      else signal?.addEventListener("abort", stop, { once: true });
+    }),
 };
 
 /** UTC with an explicit offset, as all text times in our own files. */

@@ -1,8 +1,8 @@
 import { homedir, hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { z } from "zod";
-import { ConfigError, errorText } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
+import { saidSettings, settingSentence } from "../base/program-settings.ts";
 import { SAFETY_MODES } from "../base/safety-mode.ts";
 import { readSettings } from "../control/settings.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
@@ -31,7 +31,6 @@ const SETTINGS = {
   "approval-seconds": "APPROVAL_SECONDS",
   "scrape-interval-ms": "SCRAPE_INTERVAL_MS",
 } as const;
-type Flag = keyof typeof SETTINGS;
 
 const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 const positive = (name: string) => z.coerce.number({ error: `${name} must be a number` }).positive();
@@ -107,34 +106,20 @@ export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
  * @throws ConfigError: one sentence that names the setting and what to do.
  */
 export function agentConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>) {
-  const { values, positionals } = parsed(argv);
-  if (positionals.length > 1) throw new ConfigError(`one ticket file at most, not ${positionals.join(" ")}`);
-  const raw = Object.fromEntries(
-    (Object.keys(SETTINGS) as Flag[]).flatMap((flag) => {
-      const value = values[flag] ?? env[SETTINGS[flag]];
-      // Compose passes unset variables on as empty ones.
-      return typeof value === "string" && value !== "" ? [[flag, value]] : [];
-    }),
-  );
-  const read = schema.safeParse(raw);
-  if (!read.success) {
-    const issue = read.error.issues[0];
-    const flag = issue?.path[0] as Flag | undefined;
-    const message = issue?.message ?? "invalid settings";
-    throw new ConfigError(
-      flag === undefined || message.includes(SETTINGS[flag]) ? message : `${SETTINGS[flag]}: ${message}`,
-    );
-  }
+  const said = saidSettings({ argv, env }, SETTINGS, ["once", "compose-mode"]);
+  const read = schema.safeParse(said.raw);
+  if (!read.success) throw new ConfigError(settingSentence(SETTINGS, read.error.issues[0]));
   const settings = read.data;
   if (settings.operator === "claude" && (env["ANTHROPIC_API_KEY"] ?? "") === "")
     throw new ConfigError("the operator claude needs ANTHROPIC_API_KEY; without a key use the operator runbook");
-  const control = controlSettings(values, env);
+  const flags = { composeMode: said.switches["compose-mode"], config: said.configFile };
+  const control = readSettings({ env, flags, defaults: { agentId: "agent" } }).settings;
   refuseContradiction(settings.engine, control.composeAgentEnabled);
   return {
     /** What it shares with compose-agent and panel: mode, plane, tokens, addresses. */
     control,
-    ticketsPath: resolve(positionals[0] ?? join(homedir(), ".operator", "tickets.db")),
-    once: values["once"] === true,
+    ticketsPath: resolve(said.ticketFile ?? join(homedir(), ".operator", "tickets.db")),
+    once: said.switches["once"] === true,
     pdUrls: settings["pd-urls"],
     prometheusUrl: settings["prometheus-url"] ?? settings.endpoints?.prometheusUrl ?? null,
     instance: settings.instance as InstanceId,
@@ -160,15 +145,6 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
   };
 }
 
-function controlSettings(values: ReturnType<typeof parsed>["values"], env: Parameters<typeof agentConfig>[1]) {
-  const composeMode = values["compose-mode"];
-  const flags = {
-    composeMode: composeMode === undefined ? undefined : composeMode === true,
-    config: typeof values["config"] === "string" ? values["config"] : undefined,
-  };
-  return readSettings({ env, flags, defaults: { agentId: "agent" } }).settings;
-}
-
 /** Who thinks that the agent has no engine, while it holds one, is badly off; the other way round it is a riddle. */
 function refuseContradiction(engine: string, composeAgentEnabled: boolean): void {
   const sidecar = engine.startsWith("control:");
@@ -180,26 +156,4 @@ function refuseContradiction(engine: string, composeAgentEnabled: boolean): void
     throw new ConfigError(
       "ENGINE is control:…, but compose mode is off; say --compose-mode or COMPOSE_AGENT_ENABLED=true",
     );
-}
-
-function parsed(argv: readonly string[]) {
-  const flags = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [flag, { type: "string" }])) as Record<
-    Flag,
-    { readonly type: "string" }
-  >;
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        ...flags,
-        once: { type: "boolean" },
-        config: { type: "string" },
-        "compose-mode": { type: "boolean" },
-      },
-      allowNegative: true,
-      allowPositionals: true,
-    });
-  } catch (error) {
-    throw new ConfigError(errorText(error));
-  }
 }

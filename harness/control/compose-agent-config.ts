@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { z } from "zod";
-import { ConfigError, errorText } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
+import { saidSettings, settingSentence } from "../base/program-settings.ts";
 import type { InstanceId } from "../protocol.ts";
 import { controlHome, defaultStateDir, type ControlHome } from "./audit/index.ts";
 import { DEFAULT_PORT } from "./contract.ts";
@@ -25,7 +25,6 @@ const SETTINGS = {
   "min-workers": "MIN_WORKERS",
   "max-workers": "MAX_WORKERS",
 } as const;
-type Flag = keyof typeof SETTINGS;
 
 const folder = z
   .string()
@@ -100,24 +99,16 @@ export function composeAgentConfig(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): ComposeAgentConfig {
-  const { values, positionals } = parsed(argv);
-  if (positionals.length > 1) throw new ConfigError(`one ticket file at most, not ${positionals.join(" ")}`);
-  const raw = Object.fromEntries(
-    (Object.keys(SETTINGS) as Flag[]).flatMap((flag) => {
-      const value = values[flag] ?? env[SETTINGS[flag]];
-      // Compose passes unset variables on as empty ones.
-      return typeof value === "string" && value !== "" ? [[flag, value]] : [];
-    }),
-  );
-  const read = schema.safeParse(raw);
-  if (!read.success) throw new ConfigError(sentenceOf(read.error.issues[0]));
+  const said = saidSettings({ argv, env }, SETTINGS, ["check", "compose-mode"]);
+  const read = schema.safeParse(said.raw);
+  if (!read.success) throw new ConfigError(settingSentence(SETTINGS, read.error.issues[0]));
   const settings = read.data;
   const home = controlHome(settings["state-dir"] ?? defaultStateDir(env));
   return {
-    ticketsPath: positionals[0] === undefined ? null : resolve(positionals[0]),
-    check: values["check"] === true,
-    composeMode: values["compose-mode"] === undefined ? undefined : values["compose-mode"] === true,
-    configFile: typeof values["config"] === "string" ? values["config"] : undefined,
+    ticketsPath: said.ticketFile === undefined ? null : resolve(said.ticketFile),
+    check: said.switches["check"] === true,
+    composeMode: said.switches["compose-mode"],
+    configFile: said.configFile,
     engine: settings.engine,
     network: settings.network ?? null,
     instance: settings.instance as InstanceId,
@@ -135,36 +126,8 @@ export function composeAgentConfig(
   };
 }
 
-function sentenceOf(issue: z.core.$ZodIssue | undefined): string {
-  const flag = issue?.path[0] as Flag | undefined;
-  const message = issue?.message ?? "invalid settings";
-  return flag === undefined || message.includes(SETTINGS[flag]) ? message : `${SETTINGS[flag]}: ${message}`;
-}
-
 function tcpOf(text: string): { readonly host: string; readonly port: number } | null {
   if (text === "none") return null;
   const colon = text.lastIndexOf(":");
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
-}
-
-function parsed(argv: readonly string[]) {
-  const flags = Object.fromEntries(Object.keys(SETTINGS).map((flag) => [flag, { type: "string" }])) as Record<
-    Flag,
-    { readonly type: "string" }
-  >;
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        ...flags,
-        config: { type: "string" },
-        check: { type: "boolean" },
-        "compose-mode": { type: "boolean" },
-      },
-      allowNegative: true,
-      allowPositionals: true,
-    });
-  } catch (error) {
-    throw new ConfigError(errorText(error));
-  }
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -91,6 +91,10 @@ describeDocker("the watchdog on real containers", () => {
   afterAll(async () => {
     stop.abort(new Error("ended"));
     await running;
+    // Told to keep it: what was decided and why, case by case.
+    const keep = process.env["WATCHDOG_EVENTS"];
+    if (keep !== undefined)
+      await writeFile(keep, JSON.stringify(await tickets.watchdog.events({ deployment: project.name }), null, 1));
     await project[Symbol.asyncDispose]();
     await tickets[Symbol.asyncDispose]();
     for (const tag of [`${image}:latest`, `${image}:last-worked`, `${image}-bad`, "debian:last-worked"])

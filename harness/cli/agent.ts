@@ -77,7 +77,7 @@ export function agentCommand(io: CliIo): Command {
     .description("in containers on the network tikv_default; rebuilds when sources changed")
     .option("--compose-mode", "the compose-agent alone holds the engine's socket")
     .option("--no-compose-mode", "the agent holds the engine's socket itself")
-    .option("--legacy", "the same")
+    .addOption(new Option("--legacy", "the same").conflicts("composeMode"))
     .action((flags: UpFlags & { legacy?: true }) => up(flags.legacy ? { ...flags, composeMode: false } : flags, io));
   upOptions(command.command("env"))
     .description("the variables that docker/agent/docker-compose.yml needs, made ready, for starting it by hand")

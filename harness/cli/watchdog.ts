@@ -216,8 +216,10 @@ async function history(
     limit: flags.tail,
     ...(component === undefined ? {} : { component }),
   };
-  for (const event of await tickets.watchdog.events(filter))
-    io.out(flags.json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
+  const events = await tickets.watchdog.events(filter);
+  for (const event of events) io.out(flags.json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
+  if (events.length === 0 && flags.json !== true)
+    io.err(`nothing has been decided about ${component ?? filter.deployment} yet\n`);
 }
 
 async function reset(tickets: Tickets, component: string | undefined, flags: Common, io: CliIo): Promise<void> {

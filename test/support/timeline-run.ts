@@ -43,7 +43,8 @@ export async function runTimeline(
   };
   const everywhere = Object.keys(cluster.pd).flatMap((member) => WHATS.map((what) => [member, what] as const));
   const loops = everywhere.map(([member, what]) => poll(() => look(member, what), POLL_MS, both));
-  await settle(1_500, signal);
+  // Three polls and a half: a deed in the very moment of a poll would leave nothing else to be seen for five seconds.
+  await settle(3.5 * POLL_MS, signal);
   await align?.();
   clock.faultAt = performance.now();
   for (const [index, { sinceFaultMs, did }] of deeds.entries()) {

@@ -12,11 +12,11 @@ const root = join(import.meta.dirname, "..", "..");
 
 /** A program that says what it was given, waits for a signal when asked to, and leaves with code 7. */
 const PROGRAM = `
-process.stdout.write(JSON.stringify({ args: process.argv.slice(2), node: process.version }) + "\\n");
 if (process.argv.includes("wait")) {
   const timer = setInterval(() => {}, 1_000);
   process.on("SIGTERM", () => { clearInterval(timer); process.exitCode = 7; });
 } else process.exitCode = 7;
+process.stdout.write(JSON.stringify({ args: process.argv.slice(2), node: process.version }) + "\\n");
 `;
 
 /** A clone in miniature: the launcher, one program, one package in the lock file. */

@@ -5,6 +5,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { readInstance, writeInstance } from "../../harness/engine/instances.ts";
 import { runMonitor } from "../../harness/monitor/index.ts";
@@ -203,7 +204,11 @@ describe("a person at a terminal", () => {
     const { id } = JSON.parse(made.out) as { id: number };
     await person.sees("it smells odd");
     await person.sees("> ");
-    person.interrupts();
+    // A key in the very moment in which the prompt appears is lost now and then (docs/gaps.md): whoever sees nothing
+    // happen presses again.
+    const ended = person.ended.then(() => true);
+    do person.interrupts();
+    while (!(await Promise.race([ended, systemClock.sleep(2_000).then(() => false)])));
     expect(await person.ended).toBe(0);
     expect((await lastSession()).ending).toBe("released");
     expect(await tickets.get(id)).toMatchObject({ status: "open", holder: null });

@@ -3,7 +3,8 @@ import { systemClock } from "../base/clock.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { randomIds } from "../base/ids.ts";
 import { jsonLog } from "../base/log.ts";
-import { seededRandom } from "../base/random.ts";
+import { programDeps } from "../base/program-deps.ts";
+import { toldToStop } from "../base/told-to-stop.ts";
 import type { Log } from "../protocol.ts";
 import { openTickets } from "../../tickets/index.ts";
 import { defaultEndpoints } from "../../subjects/tikv/kit/default-endpoints.ts";
@@ -25,13 +26,7 @@ import { maskerOf } from "./transcript.ts";
 const EXIT = { ended: 0, usage: 2, aborted: 3 } as const;
 
 async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise<number> {
-  const deps = {
-    clock: systemClock,
-    ids: randomIds,
-    log,
-    fetch: globalThis.fetch,
-    random: seededRandom(randomIds.hex(8)),
-  };
+  const deps = programDeps(log);
   // Both set by `docker/agent/start` and the compose file beside it.
   const { SHELL_CHANNEL: shellChannel = "", ALIVE_FILE: aliveFile = "" } = process.env;
   if (aliveFile !== "") void showAlive(aliveFile, deps, signal);
@@ -94,9 +89,7 @@ function isKnownToPanel({ composeAgentEnabled, dashboardUrl }: AgentConfig["cont
 }
 
 const PARENT_CHECK_MS = 1_000;
-const stop = new AbortController();
-for (const name of ["SIGTERM", "SIGINT"] as const)
-  process.on(name, () => stop.abort(new HarnessError("interrupted", `the agent was told to stop (${name})`)));
+const stop = toldToStop("the agent was told to stop");
 const log = jsonLog();
 let config: AgentConfig | null = null;
 try {

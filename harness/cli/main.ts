@@ -2,14 +2,13 @@
 import { createInterface } from "node:readline/promises";
 import { z } from "zod";
 import { systemClock } from "../base/clock.ts";
-import { randomIds } from "../base/ids.ts";
 import { jsonLog } from "../base/log.ts";
-import { seededRandom } from "../base/random.ts";
+import { packageVersion } from "../base/package-version.ts";
+import { programDeps } from "../base/program-deps.ts";
 import { COMMANDS } from "./commands.ts";
 import { EXIT } from "./exit-codes.ts";
 import { onInterrupt } from "./interrupts.ts";
 import type { CliIo } from "./io.ts";
-import { packageVersion } from "../base/package-version.ts";
 import { runProgram } from "./program.ts";
 
 const level = z
@@ -30,13 +29,7 @@ for (const stream of [process.stdout, process.stderr])
   });
 
 const io: CliIo = {
-  deps: {
-    clock: systemClock,
-    random: seededRandom(randomIds.hex(8)),
-    ids: randomIds,
-    log: jsonLog({ level }),
-    fetch: globalThis.fetch,
-  },
+  deps: programDeps(jsonLog({ level })),
   env: process.env,
   cwd: process.cwd(),
   signal: interrupts.signal,

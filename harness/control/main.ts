@@ -6,12 +6,11 @@
  * Exit codes: 0 = ended as asked (`--check`: it is well), 1 = `--check`: it is not, 2 = wrong settings or tokens,
  * 3 = something it needs is not to be had (engine, audit, ticket file, port) or it failed in mid-work.
  */
-import { systemClock } from "../base/clock.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
-import { randomIds } from "../base/ids.ts";
 import { jsonLog } from "../base/log.ts";
 import { packageVersion } from "../base/package-version.ts";
-import { seededRandom } from "../base/random.ts";
+import { programDeps } from "../base/program-deps.ts";
+import { stopWithParent, toldToStop } from "../base/told-to-stop.ts";
 import { checkHealth } from "./check-health.ts";
 import { runComposeAgent } from "./compose-agent.ts";
 import { composeAgentConfig } from "./compose-agent-config.ts";
@@ -20,16 +19,8 @@ import { TokenError } from "./tokens/index.ts";
 
 const EXIT = { ended: 0, unhealthy: 1, usage: 2, failed: 3 } as const;
 
-const stop = new AbortController();
-for (const name of ["SIGTERM", "SIGINT"] as const)
-  process.on(name, () => stop.abort(new HarnessError("interrupted", `told to stop (${name})`)));
-// Below a supervisor of processes, which holds the other end: when it is gone, so are we.
-if (process.env["EXIT_WITH_STDIN"] === "1") {
-  const gone = () => stop.abort(new HarnessError("interrupted", "whoever started it is gone"));
-  process.stdin.on("end", gone).on("error", gone).resume();
-  // A pipe that is listened to must not keep a program alive that could not start. Of a file there is nothing to unref.
-  if ("unref" in process.stdin) process.stdin.unref();
-}
+const stop = toldToStop();
+stopWithParent(stop);
 
 const log = jsonLog();
 try {
@@ -49,13 +40,7 @@ try {
 
 async function main(): Promise<number> {
   const config = composeAgentConfig(process.argv.slice(2), process.env);
-  const deps = {
-    clock: systemClock,
-    ids: randomIds,
-    log,
-    fetch: globalThis.fetch,
-    random: seededRandom(randomIds.hex(8)),
-  };
+  const deps = programDeps(log);
   if (config.check) return (await checkHealth(config, deps)) ? EXIT.ended : EXIT.unhealthy;
   const { settings } = readSettings({
     env: process.env,

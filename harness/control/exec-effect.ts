@@ -10,13 +10,32 @@ const flags =
   (args) =>
     args.every((arg) => !arg.startsWith("-") || new RegExp(`^-[${letters}0-9]+$`).test(arg));
 
-/** The words of a command line whose flags with a value are named; other flags stand alone. */
-function words(args: readonly string[], valued: readonly string[]): readonly string[] {
-  return args.filter((arg, index) => !arg.startsWith("-") && !valued.includes(args[index - 1] ?? ""));
+/**
+ * The words of a command line. Null where a flag is none of those named: whether it takes the next word is not known
+ * then, and what looks like the command may be its value (`--cert config --key show store delete 1`, `-du config`).
+ */
+function words(
+  args: readonly string[],
+  { valued, alone }: { readonly valued: readonly string[]; readonly alone: RegExp },
+): readonly string[] | null {
+  const found: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? "";
+    if (valued.includes(arg)) at++;
+    else if (!arg.startsWith("-")) found.push(arg);
+    else if (!alone.test(arg) && !valued.includes(/^(--[a-z-]+)=/.exec(arg)?.[1] ?? "")) return null;
+  }
+  return found;
 }
 
+/** Flags of `pd-ctl` (tools/pd-ctl/pdctl/ctl.go) and `tikv-ctl` (cmd/tikv-ctl/src/cmd.rs), as far as reading needs them. */
+const PD_CTL = { valued: ["-u", "--pd"], alone: /^--jq=/ };
+const TIKV_CTL = { valued: ["--host", "--pd", "--data-dir", "--config", "--log-level", "-r"], alone: /^$/ };
+
 const pdCtl: Rule = (args) => {
-  const [noun = "", verb, ...rest] = words(args, ["-u", "--pd"]);
+  const said = words(args, PD_CTL);
+  if (said === null) return false;
+  const [noun = "", verb, ...rest] = said;
   if (["health", "cluster", "ping", "min-resolved-ts"].includes(noun)) return verb === undefined;
   if (["config", "scheduler", "operator"].includes(noun)) return verb === "show";
   if (noun === "hot") return ["read", "write", "store"].includes(verb ?? "");
@@ -27,15 +46,26 @@ const pdCtl: Rule = (args) => {
 };
 
 const tikvCtl: Rule = (args) => {
-  const [command = "", part] = words(args, ["--host", "--pd", "--data-dir", "--config", "--log-level", "-r"]);
+  const said = words(args, TIKV_CTL);
+  if (said === null) return false;
+  const [command = "", part] = said;
   if (command === "raft") return part === "region";
   return ["size", "metrics", "region-properties", "store", "cluster"].includes(command);
 };
 
-/** Just status fetches of the container's own address. */
+/** Just fetches of an address within the subject: no name with a dot, which is somewhere else, and no pattern of many. */
 const curl: Rule = (args) =>
   args.length > 0 &&
-  args.every((arg) => /^-[fsSv]+$/.test(arg) || arg === "-m" || /^\d+$/.test(arg) || /^https?:\/\/[^\s@]+$/.test(arg));
+  args.every(
+    (arg, index) =>
+      /^-[fsSv]+$/.test(arg) ||
+      arg === "-m" ||
+      (/^\d{1,3}$/.test(arg) && args[index - 1] === "-m") ||
+      /^https?:\/\/(\[::1\]|127(\.\d{1,3}){3}|(?=[^/:]*[a-z])[a-z0-9-]+)(:\d{1,5})?(\/[^\s@{}[\]\\]*)?$/.test(arg),
+  );
+
+/** Where a system keeps its programs, and where the images of the subject keep theirs. A file elsewhere may be anything. */
+const PROGRAM = /^(?:(?:\/usr(?:\/local)?)?\/s?bin\/|\/(?=(?:pd|tikv)-ctl$))?([a-z][a-z0-9._-]*)$/;
 
 /** Programs that are known to only look, each with what its arguments must satisfy. */
 const READS: Readonly<Record<string, Rule>> = {
@@ -69,7 +99,7 @@ const READS: Readonly<Record<string, Rule>> = {
 /** What an argv does. A program or an argument that no rule lists is destructive, every shell included. */
 export function execEffect(argv: readonly string[]): Effect {
   const [program = "", ...args] = argv;
-  const name = program.split("/").at(-1) ?? "";
+  const name = PROGRAM.exec(program)?.[1] ?? "";
   // Own keys only: an operator may name anything, "__proto__" too.
   const rule = Object.hasOwn(READS, name) ? READS[name] : undefined;
   return rule?.(args) === true ? "read" : "destructive";

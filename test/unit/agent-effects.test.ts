@@ -125,6 +125,35 @@ describe("programs in a container", () => {
     ["/pd-ctl", "destructive"],
     ["/tikv-ctl --host tikv0:20160 raft log -r 2", "destructive"],
     ["/tikv-ctl --data-dir /data unsafe-recover remove-fail-stores -s 4 metrics", "destructive"],
+    // A flag that is not known may take the next word: what is left is another command than it seems.
+    ["/pd-ctl --cert config --key show store delete 4", "destructive"],
+    ["/pd-ctl -du config -du show -u http://pd0:2379 store delete 4", "destructive"],
+    ["/pd-ctl -i health", "destructive"],
+    ["/tikv-ctl --cert-path metrics --host tikv0:20160 compact", "destructive"],
+    ["/tikv-ctl --key-path=a store", "destructive"],
+    ["/pd-ctl --pd=http://pd0:2379 store", "read"],
+    ["/pd-ctl --jq=.stores store", "read"],
+    // A file that somebody has put there may have any name.
+    ["/tmp/cat /etc/hosts", "destructive"],
+    ["./ls", "destructive"],
+    ["data/../df", "destructive"],
+    ["/usr/bin/../../tmp/df", "destructive"],
+    ["/data/pd-ctl store", "destructive"],
+    ["busybox cat /etc/hosts", "destructive"],
+    ["xargs cat", "destructive"],
+    ["nice cat /etc/hosts", "destructive"],
+    ["timeout 5 cat /etc/hosts", "destructive"],
+    ["/usr/bin/cat /etc/hosts", "read"],
+    ["/bin/df -h", "read"],
+    // Somewhere else than within the subject, or many at once.
+    ["curl http://example.com/?q=secret", "destructive"],
+    ["curl http://10.0.0.1/", "destructive"],
+    ["curl 2130706433", "destructive"],
+    ["curl http://2130706433/", "destructive"],
+    ["curl http://127.0.0.1:20180/[1-9999]", "destructive"],
+    ["curl http://pd0:2379/{a,b}", "destructive"],
+    ["curl http://pd0:2379/pd/api/v1/stores", "read"],
+    ["curl -s http://[::1]:2379/health", "read"],
   ])("%s: %s", (line, effect) => {
     expect(execEffect(line.split(" "))).toBe(effect);
   });

@@ -121,14 +121,7 @@ function operatorIn({ project, compose }: Running): OperatorLauncher {
       { project, service: AGENT, output: (bytes, stream) => output.take(bytes, stream) },
       signal,
     );
-    const run = runOf(container, output);
-    try {
-      await output.listening(run.ended, signal);
-      return run;
-    } catch (error) {
-      await run[Symbol.asyncDispose]();
-      throw error;
-    }
+    return await output.listening(runOf(container, output), signal);
   };
 }
 

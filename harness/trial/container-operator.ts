@@ -51,14 +51,7 @@ export function containerLauncher(deps: {
       signal.throwIfAborted();
       throw new HarnessError("operator-failed", "cannot start the operator's container", { cause });
     });
-    const run = runOf(container, output);
-    try {
-      await output.listening(run.ended, signal);
-      return run;
-    } catch (error) {
-      await run[Symbol.asyncDispose]();
-      throw error;
-    }
+    return await output.listening(runOf(container, output), signal);
   };
 }
 

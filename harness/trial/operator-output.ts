@@ -10,6 +10,11 @@ export interface OperatorExit {
   readonly error: string | null;
 }
 
+/** Of an operator's program that was started. */
+interface Running extends AsyncDisposable {
+  readonly ended: Promise<OperatorExit>;
+}
+
 /** What an operator's program prints: kept in the run's folder, and the end of it for the sentence that says why it ended. */
 export class OperatorOutput {
   readonly #log: WriteStream;
@@ -33,10 +38,21 @@ export class OperatorOutput {
   }
 
   /**
-   * Resolves when the program waits for tickets, or has ended. Its start is our doing, not the operator's: a ticket that
-   * comes and goes meanwhile would never be seen. @throws the signal's reason when it aborts first.
+   * Hands the run on when its program waits for tickets, or has ended. Its start is our doing, not the operator's: a
+   * ticket that comes and goes meanwhile would never be seen. @throws the signal's reason when it aborts first; by then
+   * the run is disposed.
    */
-  async listening(ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  async listening<R extends Running>(run: R, signal: AbortSignal): Promise<R> {
+    try {
+      await this.#heard(run.ended, signal);
+      return run;
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #heard(ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
     const aborted = Promise.withResolvers<void>();
     const onAbort = (): void => aborted.resolve();
     signal.addEventListener("abort", onAbort, { once: true });

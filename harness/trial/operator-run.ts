@@ -106,13 +106,7 @@ export function childProcessLauncher(deps: {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
     };
-    try {
-      await output.listening(ended, signal);
-    } catch (error) {
-      await stop(1_000);
-      throw error;
-    }
     const runsIn = ELSEWHERE[variant.name] ?? "child-process";
-    return { runsIn, ended, stop, [Symbol.asyncDispose]: () => stop(5_000) };
+    return await output.listening({ runsIn, ended, stop, [Symbol.asyncDispose]: () => stop(5_000) }, signal);
   };
 }

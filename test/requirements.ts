@@ -1037,6 +1037,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "unit/watchdog.test.ts": [
         "and a pending pause survive the watchdog: the one that follows waits only for what is left",
         "an attempt in which the watchdog died counts",
+        "nor is the stop of a watchdog that was killed in it, of which the engine tells the next one",
+        "given up while no ticket can be written: the ticket comes when it can, also from the next watchdog",
       ],
     },
   },
@@ -1064,10 +1066,14 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "integration/watchdog-fallback.test.ts": [
         "where the host allows it: the agent comes from the legacy file, audited, and goes back when the sidecar is stable",
         "not after a command of the agent's own plane: the sidecar that it brought down stays its only hands",
+        "not because the ticket file says that it was: an agent that is lost comes back without the socket",
       ],
       "unit/watchdog.test.ts": [
         "is off by default",
         "not after a command of the agent's own, and not where nobody knows",
+        "looking does not forbid it, unless it goes on while the sidecar fails",
+        "killed in the middle of it, or refused there: the agent counts as holding the socket, and gives it back",
+        "ends at once when the host allows it no longer",
       ],
     },
   },

@@ -101,7 +101,9 @@ async function run(tickets: Tickets, flags: RunFlags, io: CliIo): Promise<void> 
   await using stack = new AsyncDisposableStack();
   const { compose, modes } = watchedDeployment({ deployment, flags, settings, tickets }, io);
   const engine = stack.use(await openDockerWatched({ project: flags.project, compose }, io.deps));
-  const legacy = settings.watchdog.allowLegacyFallback ? await legacyParts(modes, stack, io) : null;
+  // Also where it is no longer allowed: what fell back before must come back.
+  const fellBack = (await tickets.watchdog.targets(deployment)).some((target) => target.legacy);
+  const legacy = settings.watchdog.allowLegacyFallback || fellBack ? await legacyParts(modes, stack, io) : null;
   io.err(`watching ${deployment}; tickets in ${ticketPath(io, flags.db)}; Ctrl-C ends it\n`);
   const onEvent = (component: string, event: NewWatchdogEvent): void =>
     io.out(flags.json === true ? `${JSON.stringify({ component, ...event })}\n` : eventLine({ component, ...event }));

@@ -18,13 +18,14 @@ export interface DeploymentFlags {
 interface Watched {
   readonly deployment: string;
   readonly flags: DeploymentFlags;
-  readonly settings: Pick<ControlSettings, "tokenDir">;
+  readonly settings: Pick<ControlSettings, "tokenDir" | "watchdog">;
   readonly tickets: Pick<Tickets, "watchdog">;
 }
 
 /**
  * How the deployment's containers are made anew, and how its mode changes. The agent comes from the legacy file as long
- * as the watchdog's own record says that it fell back to it; everything else always from compose mode's file.
+ * as the watchdog's own record says that it fell back to it, and the host allows that; everything else always from
+ * compose mode's file. The record alone decides nothing: it is in the ticket file, which the agent's program writes too.
  */
 export function watchedDeployment(
   { deployment, flags, settings, tickets }: Watched,
@@ -37,6 +38,7 @@ export function watchedDeployment(
     return await openAgentCompose(mode, project, await agentSite({ network, settings }, io), signal);
   };
   const fellBack = async (): Promise<boolean> =>
+    settings.watchdog.allowLegacyFallback &&
     (await tickets.watchdog.targets(deployment)).some(({ component, legacy }) => component === SIDECAR && legacy);
   const upAgent = async (mode: AgentMode, signal: AbortSignal): Promise<void> =>
     (await open(mode, signal)).up({ services: ["agent"], noDeps: true }, signal);

@@ -6,6 +6,7 @@ import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { auditIn, controlHome, openAudit, readAudit, verifyAudit } from "../../harness/control/audit/index.ts";
+import { openTickets } from "../../tickets/index.ts";
 import { openCompose } from "../../harness/engine/compose.ts";
 import { dockerClient } from "../../harness/engine/docker-client.ts";
 import { describeDocker } from "../support/docker.ts";
@@ -42,7 +43,7 @@ async function deployment(home: LabHome) {
   const containerOf = async (name: string) => {
     const label = [`com.docker.compose.project=${project}`, `com.docker.compose.service=${name}`];
     const [found] = await docker.listContainers({ all: true, filters: { label } });
-    return docker.getContainer(found?.Id ?? "");
+    return found === undefined ? null : docker.getContainer(found.Id);
   };
   return {
     project,
@@ -50,12 +51,14 @@ async function deployment(home: LabHome) {
     args: ["--project", project, "--deployment", project, "--compose-file", file, "--legacy-file", legacyFile],
     /** Which of the two forms the agent runs in. */
     mode: async () => {
-      const { Config, State } = await (await containerOf("agent")).inspect();
-      return State.Running ? (/100[12]/.exec((Config.Cmd ?? []).join(" "))?.[0] ?? null) : null;
+      // It may be gone by now.
+      const found = await (await containerOf("agent"))?.inspect().catch(() => null);
+      return found?.State.Running ? (/100[12]/.exec((found.Config.Cmd ?? []).join(" "))?.[0] ?? null) : null;
     },
+    remove: async (name: string) => (await containerOf(name))?.remove({ force: true }),
     mend: async () => {
       await writeFile(join(shared, "mended"), "");
-      await (await containerOf("compose-agent")).start();
+      await (await containerOf("compose-agent"))?.start();
     },
     [Symbol.asyncDispose]: () => compose.down({ volumes: true, timeoutMs: 1_000 }, AbortSignal.timeout(60_000)),
   };
@@ -101,6 +104,36 @@ describeDocker("the fallback to legacy mode", () => {
       await run.ended;
       using options = auditIn(control, "watchdog");
       expect(verifyAudit(options)).toMatchObject({ intact: true, intents: 2, open: [], outcomes: { ok: 2 } });
+    },
+  );
+
+  test.concurrent(
+    "not because the ticket file says that it was: an agent that is lost comes back without the socket",
+    async ({ signal }) => {
+      await using home = await labHome(FAST);
+      await using own = await deployment(home);
+      await own.compose.up({}, signal);
+      const db = join(home.folder, "t.db");
+      {
+        await using tickets = await openTickets(db, deps);
+        const now = systemClock.now();
+        const said = { state: "healthy", reason: "", attempts: 0, maxAttempts: 1, gaveUp: true, legacy: true } as const;
+        const row = { ...said, nextAttemptAt: null, lookedAt: now, everyMs: 1_000 };
+        await tickets.watchdog.record({ ...row, deployment: own.project, component: "compose-agent" }, null, []);
+      }
+      const run = home.run("watchdog", "run", "--json", "--db", db, "--targets", "agent", ...own.args);
+      await run.sees('"component":"agent","at"');
+      await own.remove("agent");
+      await run.sees(/"kind":"attempt".*"recreate/);
+      await waitFor(async () => (await own.mode()) === "1001", {
+        clock: systemClock,
+        timeoutMs: 30_000,
+        everyMs: 200,
+        what: "the agent without the socket",
+        signal,
+      });
+      run.child.kill("SIGINT");
+      await run.ended;
     },
   );
 

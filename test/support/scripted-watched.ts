@@ -80,13 +80,13 @@ export class ScriptedWatched implements WatchedEngine {
   logs(): Promise<readonly string[]> {
     return Promise.resolve(this.log);
   }
-  restart(): Promise<void> {
+  restart(_component: string, _signal: AbortSignal): Promise<void> {
     return this.#act("restart");
   }
   unpause(): Promise<void> {
     return this.#act("unpause");
   }
-  recreate(): Promise<void> {
+  recreate(_component: string, _signal: AbortSignal): Promise<void> {
     return this.#act("recreate");
   }
   useImage(_component: string, imageId: string): Promise<void> {

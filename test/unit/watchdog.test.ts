@@ -4,10 +4,11 @@ import { silentLog } from "../../harness/base/log.ts";
 import { seededRandom } from "../../harness/base/random.ts";
 import { backoffMs } from "../../harness/control/watchdog/decide.ts";
 import { glibcLine } from "../../harness/control/watchdog/judge.ts";
-import type { LegacyParts } from "../../harness/control/watchdog/legacy.ts";
+import type { AgentAct, LegacyParts } from "../../harness/control/watchdog/legacy.ts";
 import { runWatchdog } from "../../harness/control/watchdog/run-watchdog.ts";
 import { watchdogSettingsSchema, type WatchdogSettings } from "../../harness/control/watchdog/settings.ts";
 import type { AuditEntry, AuditTrail } from "../../harness/control/audit/index.ts";
+import type { WatchedEngine } from "../../harness/engine/watched.ts";
 import type { HandMadeTicket } from "../../tickets/index.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryWatchdogLog, ScriptedWatched } from "../support/scripted-watched.ts";
@@ -21,6 +22,8 @@ class Bench {
   readonly engine = new ScriptedWatched(this.clock);
   readonly log = new MemoryWatchdogLog();
   readonly tickets: HandMadeTicket[] = [];
+  /** Not null = no ticket can be written. */
+  ticketsGone: Error | null = null;
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -34,6 +37,7 @@ class Bench {
         tickets: {
           watchdog: this.log,
           create: (ticket) => {
+            if (this.ticketsGone !== null) return Promise.reject(this.ticketsGone);
             this.tickets.push(ticket);
             return Promise.resolve({ ticket: { id: this.tickets.length } as never, created: true });
           },
@@ -244,6 +248,40 @@ describe("the count", () => {
     ]);
     expect(await watched.state()).toMatchObject({ attempts: 1 });
   });
+
+  test("given up while no ticket can be written: the ticket comes when it can, also from the next watchdog", async () => {
+    const watched = bench();
+    watched.ticketsGone = new Error("the disk is full");
+    watched.engine.exit(1);
+    watched.start({ maxAttempts: 1 });
+    await watched.seconds(60);
+    expect(await watched.state()).toMatchObject({ gaveUp: true });
+    expect(watched.tickets).toEqual([]);
+    await watched.stop();
+    watched.ticketsGone = null;
+    watched.start({ maxAttempts: 1 });
+    await watched.seconds(100);
+    expect(watched.tickets.map(({ message }) => message)).toEqual([
+      "the watchdog gave up on compose-agent: it ended by itself, exit code 1",
+    ]);
+  });
+
+  test("what could not be written is written with what comes next", async () => {
+    const watched = bench();
+    const record = watched.log.record.bind(watched.log);
+    watched.engine.onAct = () => watched.engine.run();
+    watched.start();
+    await watched.seconds(1);
+    watched.log.record = () => Promise.reject(new Error("the disk is full"));
+    watched.engine.exit(1);
+    watched.engine.tell("die");
+    await watched.seconds(20);
+    expect(watched.acts).toEqual(["restart"]);
+    watched.log.record = record;
+    await watched.seconds(180);
+    const kinds = (await watched.events()).map((event) => event.split(":")[0]);
+    expect(kinds).toEqual(["state", "state", "attempt", "state", "stable"]);
+  });
 });
 
 describe("states", () => {
@@ -324,6 +362,19 @@ describe("states", () => {
     watched.engine.exit(3);
     await watched.seconds(35);
     expect(await watched.state()).toMatchObject({ reason: "ended by itself, exit code 3" });
+  });
+
+  test("unpaused: the engine goes on counting its restarts, and those from before are no loop", async () => {
+    const watched = bench();
+    watched.engine.set({ restartCount: 3 });
+    watched.start();
+    await watched.seconds(1);
+    watched.engine.onAct = () => watched.engine.set({ status: "running" });
+    watched.engine.set({ status: "paused" });
+    watched.engine.tell("pause");
+    await watched.seconds(120);
+    expect(watched.acts).toEqual(["unpause"]);
+    expect(await watched.state()).toMatchObject({ state: "healthy" });
   });
 
   test("removed: made anew from what describes it; one that never was is left alone until somebody wants it", async () => {
@@ -438,6 +489,10 @@ describe("a binary that needs a newer C library", () => {
     expect(watched.acts).toEqual([]);
   });
 
+  test("is not read out of a program's own lines, which may quote anybody", () => {
+    expect(glibcLine([JSON.stringify({ event: "operator.says", text: said })])).toBeNull();
+  });
+
   test("is told from the same words of a program that ended well, or that runs", async () => {
     const watched = bench();
     watched.engine.log = [said];
@@ -508,6 +563,48 @@ describe("what an operator stops", () => {
     expect(watched.acts).toEqual(["restart", "recreate"]);
   });
 
+  test("nor is the stop of a watchdog that was killed in it, of which the engine tells the next one", async () => {
+    const watched = bench();
+    watched.engine.exit(1);
+    watched.engine.restart = () => Promise.reject(new Error("cannot join its network"));
+    const recreate = watched.engine.recreate.bind(watched.engine);
+    watched.engine.recreate = (...[, signal]: Parameters<WatchedEngine["recreate"]>) =>
+      new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason as Error)));
+    watched.start();
+    await watched.seconds(30);
+    expect(await watched.log.memory("operator-agent", "compose-agent")).toMatchObject({ acting: { act: "recreate" } });
+    await watched.stop();
+    watched.engine.recreate = recreate;
+    watched.start();
+    await watched.seconds(0);
+    watched.engine.tell("kill", 15);
+    watched.engine.tell("stop");
+    watched.engine.tell("destroy");
+    watched.engine.container = null;
+    await watched.seconds(60);
+    expect(await watched.events("left-alone")).toEqual([]);
+    expect(watched.acts).toContain("recreate");
+  });
+
+  test("nor is a stop that the engine ends late, when the watchdog waits for it no more", async () => {
+    const watched = bench();
+    watched.start({ actTimeoutMs: 5_000 });
+    await watched.seconds(1);
+    watched.engine.restart = (...[, signal]: Parameters<WatchedEngine["restart"]>) =>
+      new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason as Error)));
+    watched.engine.set({ health: "unhealthy" });
+    watched.engine.tell("health");
+    await watched.seconds(16);
+    expect(await watched.events("attempt-failed")).toHaveLength(1);
+    await watched.seconds(3);
+    watched.engine.exit(137);
+    watched.engine.tell("die");
+    watched.engine.tell("stop");
+    await watched.seconds(30);
+    expect(await watched.events("left-alone")).toEqual([]);
+    expect(watched.acts).toEqual(["recreate"]);
+  });
+
   test("`lab agent down` says so before; what it says ends with the next start", async () => {
     const watched = bench();
     watched.start();
@@ -554,12 +651,16 @@ describe("the fallback to legacy mode", () => {
   class Legacy {
     readonly switches: string[] = [];
     readonly audited: string[] = [];
-    acts: readonly { readonly at: EpochMs; readonly command: string }[] = [];
+    acts: readonly AgentAct[] = [];
+    /** What a change of mode does beyond being noted. */
+    onSwitch: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
+    auditGone: Error | null = null;
     readonly parts: LegacyParts;
 
     constructor(readable = true) {
       const audit = {
         intent: (entry: AuditEntry) => {
+          if (this.auditGone !== null) return Promise.reject(this.auditGone);
           this.audited.push(`intent ${entry.command}`);
           return Promise.resolve({ seq: 1, entry });
         },
@@ -570,8 +671,8 @@ describe("the fallback to legacy mode", () => {
       };
       this.parts = {
         modes: {
-          toLegacy: () => Promise.resolve(void this.switches.push("legacy")),
-          toCompose: () => Promise.resolve(void this.switches.push("compose")),
+          toLegacy: (signal) => this.#change("legacy", signal),
+          toCompose: (signal) => this.#change("compose", signal),
         },
         agentActs: {
           between: (from, to) =>
@@ -581,6 +682,11 @@ describe("the fallback to legacy mode", () => {
         },
         audit: audit as unknown as AuditTrail,
       };
+    }
+
+    #change(to: string, signal: AbortSignal): Promise<void> {
+      this.switches.push(to);
+      return this.onSwitch(signal);
     }
   }
   const fast = { maxAttempts: 1, intervalMs: 1_000, stableMs: 30_000 };
@@ -618,7 +724,7 @@ describe("the fallback to legacy mode", () => {
   test("not after a command of the agent's own, and not where nobody knows", async () => {
     const watched = bench();
     const legacy = new Legacy();
-    legacy.acts = [{ at: (watched.clock.now() - 20_000) as EpochMs, command: "exec" }];
+    legacy.acts = [{ at: (watched.clock.now() - 20_000) as EpochMs, command: "exec", effect: "destructive" }];
     watched.engine.exit(1);
     watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
     await watched.seconds(60);
@@ -633,5 +739,69 @@ describe("the fallback to legacy mode", () => {
     await unknown.seconds(60);
     expect(unreadable.switches).toEqual([]);
     expect(await unknown.events("legacy-refused")).toEqual([expect.stringContaining("the audit cannot be read")]);
+  });
+
+  test("looking does not forbid it, unless it goes on while the sidecar fails", async () => {
+    for (const [afterMs, refused] of [
+      [-5_000, false],
+      [2_000, true],
+    ] as const) {
+      const watched = bench();
+      const legacy = new Legacy();
+      legacy.acts = [{ at: (watched.clock.now() + afterMs) as EpochMs, command: "logs", effect: "read" }];
+      watched.engine.exit(1);
+      watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
+      await watched.seconds(60);
+      expect(await watched.events("legacy-refused")).toHaveLength(refused ? 1 : 0);
+    }
+  });
+
+  test("killed in the middle of it, or refused there: the agent counts as holding the socket, and gives it back", async () => {
+    const never = (signal: AbortSignal) =>
+      new Promise<void>((_, fail) => signal.addEventListener("abort", () => fail(signal.reason as Error)));
+    for (const onSwitch of [never, () => Promise.reject(new Error("no such image"))]) {
+      const watched = bench();
+      const legacy = new Legacy();
+      legacy.onSwitch = onSwitch;
+      watched.engine.exit(1);
+      watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
+      await watched.seconds(40);
+      expect(legacy.switches).toEqual(["legacy"]);
+      await watched.stop();
+      expect(await watched.state()).toMatchObject({ legacy: true });
+      legacy.onSwitch = () => Promise.resolve();
+      watched.engine.run();
+      watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
+      await watched.seconds(60);
+      expect(await watched.events("legacy-refused")).toEqual([
+        expect.stringMatching(/(in the middle of changing|failed: no such image).*it may hold the engine's socket/),
+      ]);
+      expect(legacy.switches).toEqual(["legacy", "compose"]);
+      expect(await watched.state()).toMatchObject({ legacy: false });
+    }
+  });
+
+  test("without an audit it does not happen, nor is it noted", async () => {
+    const watched = bench();
+    const legacy = new Legacy();
+    legacy.auditGone = new Error("the audit's disk is full");
+    watched.engine.exit(1);
+    watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
+    await watched.seconds(60);
+    expect(legacy.switches).toEqual([]);
+    expect(await watched.state()).toMatchObject({ legacy: false });
+  });
+
+  test("ends at once when the host allows it no longer", async () => {
+    const watched = bench();
+    const legacy = new Legacy();
+    watched.engine.exit(1);
+    watched.start({ ...fast, allowLegacyFallback: true }, legacy.parts);
+    await watched.seconds(60);
+    await watched.stop();
+    watched.start(fast, legacy.parts);
+    await watched.seconds(1);
+    expect(legacy.switches).toEqual(["legacy", "compose"]);
+    expect(await watched.events("legacy-return")).toEqual([expect.stringContaining("the host no longer allows it")]);
   });
 });

@@ -17,8 +17,6 @@ export interface Decision {
   readonly memory: WatchMemory;
   readonly judgement: Judgement;
   readonly act: Act;
-  /** This decision gives up: a ticket is due, and perhaps the fallback. */
-  readonly givesUp: boolean;
   /** It has been well for the stable period: its image is worth keeping, and a fallback may end. */
   readonly stable: boolean;
   readonly events: readonly NewWatchdogEvent[];
@@ -71,12 +69,12 @@ const EPISODE_OVER = {
   riseAt: null,
   triedImage: null,
   failedCall: false,
+  owes: null,
 } as const;
 
 class Step {
   #memory: WatchMemory;
   #act: Act = { kind: "none" };
-  #givesUp = false;
   #stable = false;
   readonly #events: NewWatchdogEvent[] = [];
   readonly #look: Look;
@@ -103,7 +101,6 @@ class Step {
       memory: this.#memory,
       judgement: this.#judgement,
       act: this.#act,
-      givesUp: this.#givesUp,
       stable: this.#stable,
       events: this.#events,
     };
@@ -201,8 +198,9 @@ class Step {
   }
 
   #giveUp(why: string): void {
-    this.#set({ gaveUp: true, dueAt: null });
-    this.#givesUp = true;
+    // In one transaction with the event: a ticket that cannot be written now, or a watchdog that is killed, loses neither.
+    const owes = { ticket: true, fallback: true, text: this.#judgement.text };
+    this.#set({ gaveUp: true, dueAt: null, owes });
     this.tell("gave-up", why);
   }
 

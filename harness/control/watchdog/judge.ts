@@ -48,9 +48,12 @@ export interface Look {
  */
 const GLIBC = /version [`'"‘]((?:GLIBC|GLIBCXX|CXXABI|GCC)_[A-Za-z0-9_.]+)['"’] not found/;
 
-/** The line of the log that says so; null = none does. */
+/**
+ * The line of the log that says so; null = none does. Not one of our programs' own lines, which are JSON and may quote
+ * what an operator said.
+ */
 export function glibcLine(log: readonly string[]): string | null {
-  return log.findLast((line) => GLIBC.test(line))?.trim() ?? null;
+  return log.findLast((line) => GLIBC.test(line) && !line.trimStart().startsWith("{"))?.trim() ?? null;
 }
 
 /** How long after a `kill` a container's end is that kill's doing. Docker's own default grace is 10 s. */

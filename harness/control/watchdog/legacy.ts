@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
+import type { Effect } from "../../protocol.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import type { WatchdogSettings } from "./settings.ts";
 
@@ -12,8 +13,14 @@ export interface ModeSwitch {
 
 /** What the agent's plane did, from the control plane's own record. */
 export interface AgentActs {
-  /** Commands of the agent's plane that were not reads. @throws when the record cannot be read: then nothing is known. */
-  between(from: EpochMs, to: EpochMs): Promise<readonly { readonly at: EpochMs; readonly command: string }[]>;
+  /** Commands of the agent's plane that were not refused. @throws when the record cannot be read: then nothing is known. */
+  between(from: EpochMs, to: EpochMs): Promise<readonly AgentAct[]>;
+}
+
+export interface AgentAct {
+  readonly at: EpochMs;
+  readonly command: string;
+  readonly effect: Effect;
 }
 
 export interface LegacyParts {
@@ -37,7 +44,9 @@ export async function whyNoFallback(
   if (parts === null) return "this deployment has no legacy form";
   const from = (failure.badSince - settings.blameMs) as EpochMs;
   try {
-    const acts = await parts.agentActs.between(from, failure.at);
+    const all = await parts.agentActs.between(from, failure.at);
+    // What only looked changed nothing; but reading that goes on while it fails, and fails again, may be what fells it.
+    const acts = all.filter(({ at, effect }) => effect !== "read" || at >= failure.badSince);
     const last = acts.at(-1);
     if (last === undefined) return null;
     return `the agent's own command \`${last.command}\` came ${said(failure.badSince - last.at)} (${acts.length} in all)`;
@@ -46,11 +55,17 @@ export async function whyNoFallback(
   }
 }
 
-/** Both ways, with intent and outcome in the audit. @throws AuditError before anything is done; what the switch threw. */
+interface Switch {
+  readonly to: "legacy" | "compose";
+  readonly why: string;
+  /** The intent is in the audit; the next is the act. */
+  begun(): Promise<void>;
+}
+
+/** Both ways, with intent and outcome in the audit. @throws AuditError before `begun`, or after the act; what the switch threw. */
 export async function switchMode(
   { modes, audit }: LegacyParts,
-  to: "legacy" | "compose",
-  why: string,
+  { to, why, begun }: Switch,
   signal: AbortSignal,
 ): Promise<void> {
   const handle = await audit.intent({
@@ -63,6 +78,7 @@ export async function switchMode(
     commandId: null,
     params: { why },
   });
+  await begun();
   try {
     await (to === "legacy" ? modes.toLegacy(signal) : modes.toCompose(signal));
   } catch (error) {

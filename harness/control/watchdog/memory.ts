@@ -37,7 +37,22 @@ export const watchMemorySchema = z.strictObject({
   acting: z.strictObject({ act: z.string(), at: instant }).nullable(),
   /** The last act failed as a call: what it asked for may need more than a restart. */
   failedCall: z.boolean(),
-  /** The agent runs with the engine's socket since then, in this one's place. */
+  /** What follows from giving up and is not done yet: whoever finds it does it. */
+  owes: z
+    .strictObject({
+      ticket: z.boolean(),
+      fallback: z.boolean(),
+      /** What was wrong then. */
+      text: z.string(),
+    })
+    .nullable()
+    .default(null),
+  /** Its latest own stops and starts, so that the engine's telling of them, also later, is taken for no operator's. */
+  ownActs: z
+    .array(z.strictObject({ component: z.string(), from: instant, to: instant.nullable() }))
+    .max(8)
+    .default([]),
+  /** The agent runs with the engine's socket since then, in this one's place; noted before it is begun. */
   legacySince: instant.nullable(),
   /** When the wish of people that was last acted on was spoken. */
   intentAt: instant.nullable(),
@@ -69,6 +84,8 @@ export const NEW_MEMORY: WatchMemory = {
   triedImage: null,
   acting: null,
   failedCall: false,
+  owes: null,
+  ownActs: [],
   legacySince: null,
   intentAt: null,
   told: "",

@@ -1,11 +1,11 @@
 import type { EpochMs } from "../../base/clock.ts";
 import { withDeadline } from "../../base/deadline.ts";
-import { errorText } from "../../base/errors.ts";
+import { errorText, HarnessError } from "../../base/errors.ts";
 import type { WatchedContainer, WatchedEngine, WatchedEvent } from "../../engine/watched.ts";
 import type { Deps, InstanceId } from "../../protocol.ts";
 import type { NewWatchdogEvent, Tickets, WatchdogLog, WatchdogState } from "../../../tickets/index.ts";
 import { TicketClock } from "../../../tickets/ticket-clock.ts";
-import { decide, type Act, type Decision } from "./decide.ts";
+import { decide, type Act } from "./decide.ts";
 import type { Judgement, Wanted } from "./judge.ts";
 import { switchMode, whyNoFallback, type LegacyParts } from "./legacy.ts";
 import { forgetShutdown, NEW_MEMORY, rememberEvent, risesNow, watchMemorySchema, type WatchMemory } from "./memory.ts";
@@ -29,22 +29,30 @@ const AROUND_MS = 1_000;
 
 /** When the watchdog itself stops and starts containers: what the engine tells of that is no operator's doing. */
 export class OwnActs {
-  readonly #spans: { readonly component: string; readonly from: number; to: number }[] = [];
+  readonly #spans: OwnSpan[] = [];
 
-  /** Until the returned function is called, and a moment longer. */
-  begin(component: string, clock: Deps["clock"]): () => void {
-    const span = { component, from: clock.now() as number, to: Infinity };
+  add(span: OwnSpan): void {
     this.#spans.push(span);
     if (this.#spans.length > 64) this.#spans.shift();
-    return () => void (span.to = clock.now());
   }
 
   covers({ component, at }: WatchedEvent): boolean {
     return this.#spans.some(
-      (span) => span.component === component && at >= span.from - AROUND_MS && at <= span.to + AROUND_MS,
+      (span) => span.component === component && at >= span.from - AROUND_MS && at <= (span.to ?? Infinity) + AROUND_MS,
     );
   }
 }
+
+interface OwnSpan {
+  readonly component: string;
+  readonly from: EpochMs;
+  /** Null = it is under way. */
+  to: EpochMs | null;
+}
+/** As many of its own acts does one watch remember over a restart of the watchdog. */
+const KEPT_ACTS = 4;
+/** Events that a ticket file could not take, kept for the next time. */
+const KEPT_EVENTS = 100;
 
 /** Programs that fail may say much. */
 const MAX_REASON = 500;
@@ -61,6 +69,8 @@ export class TargetWatch {
   #memory: WatchMemory = NEW_MEMORY;
   #judgement: Judgement | null = null;
   #pending: WatchedEvent[] = [];
+  #unsaved: NewWatchdogEvent[] = [];
+  #lastWanted: Wanted | null = null;
 
   constructor(component: string, context: WatchContext) {
     this.component = component;
@@ -78,12 +88,17 @@ export class TargetWatch {
     const found = watchMemorySchema.nullable().safeParse(await log.memory(deployment, this.component));
     if (!found.success) deps.log.warn("watchdog.memory-unreadable", { component: this.component });
     this.#memory = found.data ?? NEW_MEMORY;
-    const { acting } = this.#memory;
+    const { acting, ownActs } = this.#memory;
+    const endOf = ({ from, to }: OwnSpan): EpochMs => to ?? this.#longestEnd(from);
+    for (const span of ownActs) this.#context.own.add({ ...span, to: endOf(span) });
+    const ended = "the watchdog ended in the middle of";
+    if (this.#memory.legacySince !== null && ownActs.some(({ component, to }) => component === "agent" && to === null))
+      await this.#record([
+        this.#event("legacy-refused", `${ended} changing the agent's mode; it may hold the engine's socket`),
+      ]);
+    this.#memory = { ...this.#memory, acting: null, ownActs: ownActs.map((span) => ({ ...span, to: endOf(span) })) };
     if (acting === null) return;
-    this.#memory = { ...this.#memory, acting: null };
-    await this.#record([
-      this.#event("attempt-failed", `the watchdog ended in the middle of its ${acting.act}; the attempt counts`),
-    ]);
+    await this.#record([this.#event("attempt-failed", `${ended} its ${acting.act}; the attempt counts`)]);
   }
 
   note(event: WatchedEvent): void {
@@ -124,30 +139,81 @@ export class TargetWatch {
     this.#judgement = decision.judgement;
     await this.#record(decision.events);
     if (decision.act.kind !== "none") await this.#do(decision.act, signal);
-    if (decision.givesUp) await this.#giveUp(decision, signal);
-    if (decision.stable) await this.#afterStable(container, signal);
+    if (this.#memory.owes !== null) await this.#payWhatIsOwed(this.#memory.owes, signal);
+    if (decision.stable && container !== null) await this.#keepImage(container, signal);
+    await this.#backToCompose(decision.stable, signal);
   }
 
   async #do(act: Act, signal: AbortSignal): Promise<void> {
-    const { engine, own, deps } = this.#context;
-    const finished = own.begin(this.component, deps.clock);
+    const { engine } = this.#context;
     let failed: NewWatchdogEvent[] = [];
     try {
-      await this.#bounded(act.kind, signal, (inner) => perform(engine, this.component, act, inner));
-      // Docker counts from nothing after a start by hand.
-      this.#memory = { ...this.#memory, restartCount: 0, failedCall: false };
+      await this.#asOwn(this.component, () =>
+        this.#bounded(act.kind, signal, (inner) => perform(engine, this.component, act, inner)),
+      );
+      // Docker counts from nothing after a start by hand, and goes on counting after a pause.
+      const restartCount = act.kind === "unpause" ? this.#memory.restartCount : 0;
+      this.#memory = { ...this.#memory, restartCount, failedCall: false };
     } catch (error) {
       signal.throwIfAborted();
       this.#memory = { ...this.#memory, failedCall: true };
       failed = [this.#event("attempt-failed", `${act.kind} failed: ${errorText(error)}`)];
-    } finally {
-      finished();
     }
     this.#memory = { ...this.#memory, acting: null, stop: null };
     await this.#record(failed);
   }
 
-  async #giveUp({ judgement }: Decision, signal: AbortSignal): Promise<void> {
+  /**
+   * What the engine tells of `component` meanwhile is the watchdog's own doing; on disk before it begins, so that the
+   * next watchdog knows it too.
+   */
+  async #asOwn(component: string, task: () => Promise<void>): Promise<void> {
+    const { own, deps } = this.#context;
+    const span: OwnSpan = { component, from: deps.clock.now(), to: null };
+    const others = this.#memory.ownActs.slice(1 - KEPT_ACTS);
+    const remember = (): void => {
+      this.#memory = { ...this.#memory, ownActs: [...others, { ...span }] };
+    };
+    own.add(span);
+    remember();
+    await this.#record([]);
+    try {
+      await task();
+      span.to = deps.clock.now();
+    } catch (error) {
+      // An engine goes on with what we no longer wait for.
+      const late = error instanceof HarnessError && error.code === "timeout";
+      span.to = late ? this.#longestEnd(deps.clock.now()) : deps.clock.now();
+      throw error;
+    } finally {
+      remember();
+    }
+  }
+
+  /** Nobody waits longer for one act that was begun then. */
+  #longestEnd(from: EpochMs): EpochMs {
+    return Math.max(this.#context.deps.clock.now(), from + this.#context.settings.actTimeoutMs) as EpochMs;
+  }
+
+  async #payWhatIsOwed(owes: Owed, signal: AbortSignal): Promise<void> {
+    // First: people are told also where the rest goes wrong.
+    if (owes.ticket && (await this.#tellPeople(owes.text))) this.#settle({ ticket: false });
+    if (owes.fallback) {
+      if (this.component === SIDECAR) await this.#fallBack(signal);
+      this.#settle({ fallback: false });
+    }
+    await this.#record([]);
+  }
+
+  #settle(done: { readonly ticket: false } | { readonly fallback: false }): void {
+    const { owes } = this.#memory;
+    if (owes === null) return;
+    const left = { ...owes, ...done };
+    this.#memory = { ...this.#memory, owes: left.ticket || left.fallback ? left : null };
+  }
+
+  /** @returns false when it has to be tried again. */
+  async #tellPeople(text: string): Promise<boolean> {
     const { tickets, deployment, deps } = this.#context;
     try {
       const { ticket, created } = await tickets.create({
@@ -155,17 +221,18 @@ export class TargetWatch {
         invariant: "control-plane",
         component: this.component as never,
         severity: "critical",
-        message: `the watchdog gave up on ${this.component}: it ${judgement.text}`,
+        message: `the watchdog gave up on ${this.component}: it ${text}`,
         manual: true,
         context: `\`lab watchdog history ${this.component}\` tells what was tried; after the repair \`lab watchdog reset ${this.component}\``,
       });
       await this.#record([
         this.#event("state", `ticket ${ticket.id} ${created ? "tells people" : "is still open for it"}`),
       ]);
+      return true;
     } catch (error) {
       deps.log.error("watchdog.no-ticket", { component: this.component, why: errorText(error) });
+      return false;
     }
-    if (this.component === SIDECAR) await this.#fallBack(signal);
   }
 
   async #fallBack(signal: AbortSignal): Promise<void> {
@@ -178,29 +245,38 @@ export class TargetWatch {
     await this.#change(legacy, "legacy", `${SIDECAR} was given up`, signal);
   }
 
-  async #afterStable(container: WatchedContainer | null, signal: AbortSignal): Promise<void> {
-    const { engine, deps, legacy } = this.#context;
-    if (container !== null && container.imageId !== this.#kept) {
-      try {
-        await this.#bounded("keeping its image", signal, (inner) =>
-          engine.keepImage(this.component, container.imageId, inner),
-        );
-        this.#kept = container.imageId;
-      } catch (error) {
-        signal.throwIfAborted();
-        deps.log.warn("watchdog.image-not-kept", { component: this.component, why: errorText(error) });
-      }
+  async #keepImage({ imageId }: WatchedContainer, signal: AbortSignal): Promise<void> {
+    const { engine, deps } = this.#context;
+    if (imageId === this.#kept) return;
+    try {
+      await this.#bounded("keeping its image", signal, (inner) => engine.keepImage(this.component, imageId, inner));
+      this.#kept = imageId;
+    } catch (error) {
+      signal.throwIfAborted();
+      deps.log.warn("watchdog.image-not-kept", { component: this.component, why: errorText(error) });
     }
-    if (this.#memory.legacySince !== null && legacy !== null)
-      await this.#change(legacy, "compose", `${SIDECAR} has been stable`, signal);
   }
   #kept: string | null = null;
 
+  async #backToCompose(stable: boolean, signal: AbortSignal): Promise<void> {
+    const { legacy, settings } = this.#context;
+    if (this.#memory.legacySince === null || legacy === null) return;
+    if (!settings.allowLegacyFallback)
+      await this.#change(legacy, "compose", "the host no longer allows it (allow_legacy_fallback)", signal);
+    else if (stable) await this.#change(legacy, "compose", `${SIDECAR} has been stable`, signal);
+  }
+
+  /** The agent counts as holding the socket from before it is given it until it surely has it no more. */
   async #change(legacy: LegacyParts, to: "legacy" | "compose", why: string, signal: AbortSignal): Promise<void> {
-    const finished = this.#context.own.begin("agent", this.#context.deps.clock);
+    const begun = async (): Promise<void> => {
+      if (to === "legacy") this.#memory = { ...this.#memory, legacySince: this.#now() };
+      await this.#record([]);
+    };
     try {
-      await this.#bounded(`changing to ${to} mode`, signal, (inner) => switchMode(legacy, to, why, inner));
-      this.#memory = { ...this.#memory, legacySince: to === "legacy" ? this.#now() : null };
+      await this.#asOwn("agent", () =>
+        this.#bounded(`changing to ${to} mode`, signal, (inner) => switchMode(legacy, { to, why, begun }, inner)),
+      );
+      if (to === "compose") this.#memory = { ...this.#memory, legacySince: null };
       await this.#record([
         to === "legacy"
           ? this.#event("legacy-fallback", `the agent now holds the engine's socket itself: ${why}`)
@@ -208,9 +284,8 @@ export class TargetWatch {
       ]);
     } catch (error) {
       signal.throwIfAborted();
-      await this.#record([this.#event("legacy-refused", `changing to ${to} mode failed: ${errorText(error)}`)]);
-    } finally {
-      finished();
+      const holds = this.#memory.legacySince === null ? "" : "; it may hold the engine's socket";
+      await this.#record([this.#event("legacy-refused", `changing to ${to} mode failed: ${errorText(error)}${holds}`)]);
     }
   }
 
@@ -231,11 +306,11 @@ export class TargetWatch {
     const { log, deployment, deps } = this.#context;
     try {
       const said = await log.intent(deployment, this.component);
-      return said === null ? null : { state: said.wanted, by: said.by, at: said.at };
+      this.#lastWanted = said === null ? null : { state: said.wanted, by: said.by, at: said.at };
     } catch (error) {
       deps.log.warn("watchdog.no-intent", { why: errorText(error) });
-      return null;
     }
+    return this.#lastWanted;
   }
 
   #takeEvents(): void {
@@ -254,6 +329,8 @@ export class TargetWatch {
   async #record(events: readonly NewWatchdogEvent[]): Promise<void> {
     const { log, deployment, settings, onEvent, deps } = this.#context;
     const memory = this.#memory;
+    const unsaved = [...this.#unsaved, ...events];
+    this.#unsaved = [];
     try {
       await log.record(
         {
@@ -270,9 +347,10 @@ export class TargetWatch {
           everyMs: settings.intervalMs,
         },
         memory,
-        events,
+        unsaved,
       );
     } catch (error) {
+      this.#unsaved = unsaved.slice(-KEPT_EVENTS);
       deps.log.error("watchdog.not-recorded", { component: this.component, why: errorText(error) });
     }
     for (const event of events) onEvent(this.component, event);
@@ -297,6 +375,8 @@ export class TargetWatch {
     return withDeadline(deps.clock, { ms: settings.actTimeoutMs, what: `${this.component}: ${what}`, signal }, task);
   }
 }
+
+type Owed = NonNullable<WatchMemory["owes"]>;
 
 /** The component whose loss leaves the agent without hands. */
 export const SIDECAR = "compose-agent";

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import type { EpochMs } from "../harness/base/clock.ts";
 import { HarnessError } from "../harness/base/errors.ts";
@@ -11,7 +12,10 @@ import type { Claim } from "./types.ts";
 export interface Door {
   readonly claim: Claim;
   readonly instance: InstanceId;
-  /** A Unix socket on this machine. */
+  /**
+   * A Unix socket on this machine. One below the ticket file's folder is found by its place there: a container and its
+   * host, which know the folder by different paths, mean the same socket.
+   */
   readonly socketPath: string;
 }
 
@@ -75,7 +79,7 @@ export class AccessBook implements IncidentAccess {
           `INSERT OR REPLACE INTO incident_doors (batch_key, holder, attempt, instance, socket, opened_ms)
            VALUES (@batchKey, @holder, @attempt, @instance, @socketPath, @now)`,
         )
-        .run({ ...bare(claim), instance, socketPath, now: ms });
+        .run({ ...bare(claim), instance, socketPath: placeOf(socketPath, this.#file.path), now: ms });
     });
   }
 
@@ -93,7 +97,7 @@ export class AccessBook implements IncidentAccess {
       this.#file
         .sql(`SELECT d.* ${LIVE_DOOR} ORDER BY d.opened_ms DESC`)
         .all({ now: ms })
-        .map((row) => toDoor(row)),
+        .map((row) => this.#door(row)),
     );
   }
 
@@ -112,7 +116,7 @@ export class AccessBook implements IncidentAccess {
         .get({ batchKey, now: ms });
       if (row === undefined)
         throw new HarnessError("not-found", `no session waits for a client on incident ${batchKey}`);
-      const door = toDoor(row);
+      const door = this.#door(row);
       const token = `inc_${this.#ids.hex(32)}`;
       const digest = digestOfToken(token);
       this.#file
@@ -139,7 +143,7 @@ export class AccessBook implements IncidentAccess {
         .get({ digest, now: ms });
       if (row === undefined) return null;
       const { scopes, left_ms } = tokenRow.parse(row);
-      return { ...toDoor(row), fingerprint: fingerprint(digest), scopes, remainingMs: left_ms };
+      return { ...this.#door(row), fingerprint: fingerprint(digest), scopes, remainingMs: left_ms };
     });
   }
 
@@ -151,6 +155,21 @@ export class AccessBook implements IncidentAccess {
       return changes;
     });
   }
+
+  #door(row: unknown): Door {
+    const d = doorRow.parse(row);
+    return {
+      claim: { batchKey: d.batch_key, holder: d.holder, attempt: d.attempt },
+      instance: d.instance as InstanceId,
+      socketPath: resolve(dirname(this.#file.path), d.socket),
+    };
+  }
+}
+
+/** As it is kept: relative to the ticket file's folder where it lies below that, absolute elsewhere. */
+function placeOf(socketPath: string, file: string): string {
+  const below = relative(dirname(file), socketPath);
+  return isAbsolute(below) || below.split(sep)[0] === ".." ? socketPath : below;
 }
 
 const bare = ({ batchKey, holder, attempt }: Claim): Claim => ({ batchKey, holder, attempt });
@@ -174,12 +193,3 @@ const tokenRow = z.object({
     .pipe(z.array(effect)),
   left_ms: z.number(),
 });
-
-function toDoor(row: unknown): Door {
-  const d = doorRow.parse(row);
-  return {
-    claim: { batchKey: d.batch_key, holder: d.holder, attempt: d.attempt },
-    instance: d.instance as InstanceId,
-    socketPath: d.socket,
-  };
-}

@@ -23,6 +23,7 @@ const SETTINGS = {
   "safety-mode": "OPERATOR_SAFETY_MODE",
   model: "MODEL",
   runbooks: "RUNBOOK_DIRS",
+  "door-dir": "DOOR_DIR",
   "max-turns": "MAX_TURNS",
   "max-minutes": "MAX_MINUTES",
   "max-usd": "MAX_USD",
@@ -89,6 +90,7 @@ const schema = z.object({
     .string()
     .transform((text) => text.split(":").filter((part) => part !== ""))
     .default([]),
+  "door-dir": z.string().startsWith("/", "DOOR_DIR must be an absolute path").optional(),
   "max-turns": positive("MAX_TURNS").int().default(defaultLimits.turns),
   "max-minutes": positive("MAX_MINUTES").default(defaultLimits.workingMs / 60_000),
   "max-usd": positive("MAX_USD").default(defaultLimits.usd),
@@ -130,6 +132,8 @@ export function agentConfig(argv: readonly string[], env: Readonly<Record<string
     mode: settings["safety-mode"],
     model: settings.model ?? null,
     runbookDirs: settings.runbooks,
+    /** Where somebody who is not at this program's own terminal comes in: a person, or a client. */
+    doorDir: settings["door-dir"] ?? null,
     limits: {
       turns: settings["max-turns"],
       workingMs: settings["max-minutes"] * 60_000,

@@ -47,11 +47,11 @@ async function main(config: AgentConfig, log: Log, signal: AbortSignal): Promise
   await using tickets = await openTickets(config.ticketsPath, deps);
   if (isKnownToPanel(config.control))
     void keepKnownToPanel(
-      { settings: config.control, client, engine, tickets, doing: () => current.inWords() },
+      { settings: config.control, client, engine, tickets, mode: config.mode, doing: () => current.inWords() },
       deps,
       signal,
     );
-  const operator = await operatorFor(config, kit, { ...deps, access: tickets.access });
+  const operator = await operatorFor(config, kit, { ...deps, access: tickets.access }, signal);
   log.info("agent.started", {
     operator: operator.name,
     scripted: operator.scripted,

@@ -6,18 +6,27 @@ import type { Readable } from "node:stream";
 import { Command, Option } from "commander";
 import { z } from "zod";
 import { $ } from "zx";
+import { causes } from "../../subjects/tikv/kit/causes.ts";
 import { AGENT_OPERATORS } from "../agent/config.ts";
+import { loadRunbooks } from "../agent/operators/runbook/load.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { SAFETY_MODES, type SafetyMode } from "../base/safety-mode.ts";
 import { PLANES } from "../control/planes.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
 import { fingerprintOf, rotateToken, tokenProvider } from "../control/tokens/index.ts";
-import { agentVariables, ensureAgentImages, openAgentCompose, type AgentMode } from "../engine/agent-compose.ts";
+import {
+  agentVariables,
+  ensureAgentImages,
+  openAgentCompose,
+  type AgentMode,
+  type AgentSite,
+} from "../engine/agent-compose.ts";
 import { noEngine } from "../engine/no-engine.ts";
 import { ownImages } from "../engine/own-images.ts";
 import { DEFAULT_PAGE_PORT, defaultUsersFile } from "../panel/config.ts";
 import { openUsers } from "../panel/users.ts";
 import type { SubjectInstance } from "../protocol.ts";
+import { attach } from "./agent-attach.ts";
 import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
@@ -43,6 +52,8 @@ interface UpFlags {
   /** Undefined = as the settings say. */
   readonly composeMode?: boolean;
   readonly config?: string;
+  readonly operator?: string;
+  readonly runbooks?: readonly string[];
   readonly json?: true;
 }
 
@@ -83,6 +94,11 @@ export function agentCommand(io: CliIo): Command {
     .description("the variables that docker/agent/docker-compose.yml needs, made ready, for starting it by hand")
     .action((flags: UpFlags) => printVariables(flags, io));
   command
+    .command("attach")
+    .description("this terminal becomes that of the operator `human` in its container; Ctrl-C leaves, and ends nothing")
+    .option("--db <file>", "ticket file; default ~/.operator/tickets.db, and those of `lab run` on this machine")
+    .action((flags: { db?: string }) => attach(flags, io));
+  command
     .command("down")
     .description("stops and removes the containers; tickets, tokens and audit stay")
     .option("--json", "machine-readable")
@@ -100,6 +116,8 @@ export function agentCommand(io: CliIo): Command {
 function upOptions(command: Command): Command {
   return command
     .option("--network <name>", "another network", NETWORK)
+    .addOption(new Option("--operator <name>", "default: OPERATOR, else runbook").choices(AGENT_OPERATORS))
+    .option("--runbooks <folder...>", "runbooks of yours, beside the kit's; copied")
     .option("--config <file>", "settings; default ~/.config/operator/config.json")
     .option("--json", "machine-readable");
 }
@@ -208,7 +226,7 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   const settings = settingsOf(flags, io);
   const mode: AgentMode = settings.composeAgentEnabled ? "compose" : "legacy";
   io.err(mode === "legacy" ? LEGACY_WARNING : "the compose-agent alone holds the Docker socket (compose mode)\n");
-  const site = await agentSite({ network, settings }, io);
+  const site = await siteFor(flags, settings, io);
   await requireNetwork(network, io);
   if (mode === "compose" && settings.vault === null) await ensureTokens(settings, io);
   const built = await ensureAgentImages(mode, io.signal);
@@ -223,8 +241,27 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
     io.out(
       `${JSON.stringify({ project: AGENT_PROJECT, network, mode, image: ownImages.agent.tag, built, state: "up" })}\n`,
     );
-  else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n`);
+  else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n${NEXT[site.more?.["OPERATOR"] ?? ""] ?? ""}`);
   if (mode === "compose" && !json) io.err(panelHint(settings, io));
+}
+
+/** What a person does then. */
+const NEXT: Readonly<Record<string, string>> = {
+  human: "`lab agent attach` brings its terminal here\n",
+  external: "once an incident waits: `lab mcp token`, and `lab mcp serve`\n",
+};
+
+/** @throws ConfigError for a runbook that cannot be read: the agent's container would start over and over. */
+async function siteFor(
+  { network, operator, runbooks = [] }: UpFlags,
+  settings: ControlSettings,
+  io: CliIo,
+): Promise<AgentSite> {
+  const folders = runbooks.map((folder) => resolve(io.cwd, folder));
+  await loadRunbooks(folders, causes);
+  const site = await agentSite({ network, settings }, io);
+  const OPERATOR = operator ?? (io.env["OPERATOR"] || "runbook");
+  return { ...site, runbooks: folders, more: { ...site.more, OPERATOR } };
 }
 
 function panelHint({ tokenDir }: ControlSettings, io: CliIo): string {
@@ -237,7 +274,7 @@ function panelHint({ tokenDir }: ControlSettings, io: CliIo): string {
 /** The variables of the compose files, for whoever starts them by hand. */
 async function printVariables(flags: UpFlags, io: CliIo): Promise<void> {
   const settings = settingsOf(flags, io);
-  const site = await agentSite({ network: flags.network, settings }, io);
+  const site = await siteFor(flags, settings, io);
   if (settings.vault === null) await ensureTokens(settings, io);
   await openAgentCompose("compose", AGENT_PROJECT, site, io.signal);
   const variables = await agentVariables(site);

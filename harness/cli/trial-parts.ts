@@ -5,8 +5,9 @@ import { runAgent } from "../agent/agent.ts";
 import { defaultLimits } from "../agent/limits.ts";
 import { CurrentWork } from "../agent/current-work.ts";
 import { openEngine, openSidecar } from "../agent/open-engine.ts";
+import { terminalOf } from "../agent/operators/human/attach-contract.ts";
 import { maskerOf } from "../agent/transcript.ts";
-import { errorText, HarnessError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import { announceMode, readSettings } from "../control/settings.ts";
 import { instancePaths, readInstance, stateRoot } from "../engine/instances.ts";
 import { runMonitor, type Judged } from "../monitor/index.ts";
@@ -85,30 +86,34 @@ function controlOf({ flags, engine }: TrialRequest, { deps, env }: CliIo): Contr
   announceMode(settings, deps.log);
   if (!settings.composeAgentEnabled) return null;
   if (engine === "process") return processControl(deps);
-  // In containers the control port is on networks of its own, which nobody outside reaches.
-  if (worksFromHere(flags.operator))
-    throw new HarnessError(
-      "not-supported",
-      `--operator ${flags.operator} works from this machine, and on Docker compose mode keeps the operator in its container; use --engine process, or leave --compose-mode away`,
-    );
   return async (instance, given, signal) => {
     const { containerControl } = await import("../trial/container-control.ts");
-    return await containerControl(deps, { env })(instance, given, signal);
+    return await containerControl(deps, { env, attach: attachHere })(instance, given, signal);
   };
 }
 
-/** A person at this terminal, or a client that comes in at a socket of this machine. */
+/** The person at this terminal works in the operator's container. */
+async function attachHere(tickets: string, signal: AbortSignal): Promise<void> {
+  const [{ attachTo }, { openTerminal }] = await Promise.all([
+    import("../agent/operators/human/attach.ts"),
+    import("../agent/operators/human/terminal.ts"),
+  ]);
+  await attachTo(terminalOf(tickets), openTerminal, signal);
+}
+
+/** In legacy mode: a person at this terminal, or a client that comes in at a socket of this machine. */
 const worksFromHere = (operator: OperatorName): boolean => operator === "human" || operator === "external";
 
 /** A control without a ticket has nobody to work it. */
 function launcherOf({ flags, scenario, engine }: TrialRequest, plan: TrialPlan, io: CliIo): OperatorLauncher | null {
   if (scenario.control && scenario.ticket === null) return null;
   if (flags.operator === "oracle") return oracleLauncher(plan, io);
-  if (engine === "process" || worksFromHere(flags.operator))
-    return childProcessLauncher({ clock: io.deps.clock, env: io.env });
+  const here = childProcessLauncher({ clock: io.deps.clock, env: io.env });
+  if (engine === "process") return here;
   return async (variant, instance, given, signal) => {
     if (given.control?.startOperator != null)
       return await given.control.startOperator(variant, instance, given, signal);
+    if (worksFromHere(flags.operator)) return await here(variant, instance, given, signal);
     const { containerLauncher } = await import("../trial/container-operator.ts");
     return await containerLauncher({ env: io.env })(variant, instance, given, signal);
   };

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { makeFolder } from "../base/make-folder.ts";
 import { openCompose, type Compose } from "./compose.ts";
+import { handedRunbooks, handRunbooks } from "./hand-runbooks.ts";
 import { ensureImage, type ImageBuild } from "./images.ts";
 import { ownImages } from "./own-images.ts";
 
@@ -19,10 +20,12 @@ export interface AgentSite {
   readonly subjectProject: string;
   /** Whose incidents are worked. */
   readonly instance: string;
-  /** Compose mode: what the compose-agent keeps (audit, queue, socket). Made if missing. */
+  /** What the compose-agent keeps (audit, queue, socket), and copies of runbooks. Made if missing. */
   readonly stateDir: string;
   /** Compose mode: a folder for each plane's token in it. */
   readonly tokenDir: string;
+  /** Folders with runbooks of the user's, copied when it is opened; left away = those of the last time. */
+  readonly runbooks?: readonly string[];
   /** More of the files' variables, e.g. OPERATOR, RESTART_POLICY, AGENT_FLAGS. */
   readonly more?: Readonly<Record<string, string>>;
 }
@@ -47,8 +50,13 @@ export async function ensureAgentImages(mode: AgentMode, signal: AbortSignal): P
   return built;
 }
 
-/** Variables of the compose files for this site and for whoever runs us. */
+/** Where the copies of the user's runbooks are, in the agent's container and on this machine. */
+const RUNBOOKS_INSIDE = "/run/operator/runbooks";
+const runbooksHere = ({ stateDir }: AgentSite): string => join(stateDir, "runbooks");
+
+/** Variables of the compose files for this site and for whoever runs us; it was opened before. */
 export async function agentVariables(site: AgentSite): Promise<Readonly<Record<string, string>>> {
+  const runbooks = await handedRunbooks(runbooksHere(site));
   return {
     AGENT_IMAGE: ownImages.agent.tag,
     COMPOSE_AGENT_IMAGE: ownImages.composeAgent.tag,
@@ -64,6 +72,8 @@ export async function agentVariables(site: AgentSite): Promise<Readonly<Record<s
     ...(site.ticketsFile === undefined ? {} : { TICKETS_FILE: site.ticketsFile }),
     STATE_DIR: site.stateDir,
     TOKEN_DIR: site.tokenDir,
+    RUNBOOKS_DIR: runbooksHere(site),
+    RUNBOOK_DIRS: runbooks.map((name) => `${RUNBOOKS_INSIDE}/${name}`).join(":"),
     ...site.more,
   };
 }
@@ -83,6 +93,7 @@ export async function openAgentCompose(
   if (mode === "compose")
     for (const folder of [site.stateDir, join(site.tokenDir, "status_panel"), join(site.tokenDir, "compose_agent")])
       makeFolder(folder, 0o700);
+  await handRunbooks(site.runbooks, runbooksHere(site));
   return await openCompose({ file: FILES[mode], project, env: await agentVariables(site) }, signal);
 }
 

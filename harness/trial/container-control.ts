@@ -23,7 +23,13 @@ import {
 } from "./control.ts";
 import { deploymentOf } from "./rollback.ts";
 import { OperatorOutput } from "./operator-output.ts";
-import { operatorEnvironment, type OperatorLauncher, type OperatorRun } from "./operator-run.ts";
+import {
+  operatorEnvironment,
+  placeOf,
+  type OperatorLauncher,
+  type OperatorPlace,
+  type OperatorRun,
+} from "./operator-run.ts";
 
 const AGENT = "agent";
 const BEHIND = ["compose-agent", "statuspanel"];
@@ -35,6 +41,9 @@ const PASSED_ON = ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
 /** Of `operatorEnvironment`: what the compose file takes for its agent. */
 const TAKEN = ["PD_URLS", "PROMETHEUS_URL", "OPERATOR", "OPERATOR_SAFETY_MODE", "MODEL", "MAX_USD"];
 
+/** Makes the terminal of whoever runs us that of the operator with this ticket file, until either has ended. */
+export type Attach = (tickets: string, signal: AbortSignal) => Promise<void>;
+
 /**
  * Compose mode in containers: the trial's operator runs as `docker/agent/docker-compose.yml` runs it for people, on the
  * network of the trial's cluster, behind the guard of its namespace. Nothing restarts by itself here: what ends in
@@ -42,7 +51,7 @@ const TAKEN = ["PD_URLS", "PROMETHEUS_URL", "OPERATOR", "OPERATOR_SAFETY_MODE", 
  */
 export function containerControl(
   deps: Deps,
-  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
+  { env, attach }: { readonly env: Readonly<Record<string, string | undefined>>; readonly attach: Attach },
 ): ControlStarter {
   return async (instance, given, signal) => {
     await ensureAgentImages("compose", signal);
@@ -58,7 +67,7 @@ export function containerControl(
       await compose.up({ services: BEHIND }, signal);
       const sidecar = await composeContainer(await dockerClient(env), { project, service: "compose-agent" }, signal);
       await healthy(sidecar, deps, signal);
-      return controlOf({ instance, given, project, panelPort, compose, sidecar, handed, down });
+      return controlOf({ instance, given, project, panelPort, compose, sidecar, handed, attach, down });
     } catch (error) {
       await down();
       throw error;
@@ -75,6 +84,7 @@ interface Running {
   readonly sidecar: ComposeContainer;
   /** TOKEN_DIR of an operator's program on this machine. */
   readonly handed: string;
+  readonly attach: Attach;
   down(): Promise<void>;
 }
 
@@ -105,10 +115,8 @@ function controlOf(running: Running): TrialControl {
 }
 
 /** The agent's container of the same project, with its network's guard and its way to the model. */
-function operatorIn({ project, compose }: Running): OperatorLauncher {
-  return async (variant, _instance, { log }, signal) => {
-    if (variant.runbookDirs.length > 0)
-      throw new HarnessError("not-supported", "--runbooks with --compose-mode works on the process engine only");
+function operatorIn({ project, compose, attach }: Running): OperatorLauncher {
+  return async (variant, _instance, { log, tickets }, signal) => {
     const output = new OperatorOutput(log);
     await compose.up({ services: [AGENT] }, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
@@ -121,14 +129,42 @@ function operatorIn({ project, compose }: Running): OperatorLauncher {
       { project, service: AGENT, output: (bytes, stream) => output.take(bytes, stream) },
       signal,
     );
-    return await output.listening(runOf(container, output), signal);
+    const run = await output.listening(runOf(container, output, placeOf(variant, "guarded-container")), signal);
+    return variant.name === "human" ? atTerminal(run, (within) => attach(tickets, within)) : run;
   };
 }
 
-function runOf(container: ComposeContainer, output: OperatorOutput): OperatorRun {
+/** A person works it from here. Their terminal is free again once it has ended; without a way to them it ends. */
+function atTerminal(run: OperatorRun, attach: (signal: AbortSignal) => Promise<void>): OperatorRun {
+  const over = new AbortController();
+  let failure: string | null = null;
+  const attached = attach(over.signal).catch(async (error: unknown) => {
+    failure = errorText(error);
+    await run.stop(DOWN_MS);
+  });
+  const leave = async (): Promise<void> => {
+    over.abort(new Error("the operator's program has ended"));
+    await attached;
+  };
+  const ended = run.ended.then(async (exit) => {
+    await leave();
+    return failure === null ? exit : { ...exit, error: failure };
+  });
+  return {
+    runsIn: run.runsIn,
+    ended,
+    stop: (graceMs) => run.stop(graceMs),
+    async [Symbol.asyncDispose]() {
+      await run[Symbol.asyncDispose]();
+      await ended;
+    },
+  };
+}
+
+function runOf(container: ComposeContainer, output: OperatorOutput, runsIn: OperatorPlace): OperatorRun {
   const ended = container.ended.then(({ code, why }) => output.exit(code, why));
   return {
-    runsIn: "guarded-container",
+    runsIn,
     ended,
     stop: (graceMs) => container.stop(graceMs),
     [Symbol.asyncDispose]: () => container.stop(5_000),
@@ -171,6 +207,7 @@ function siteOf(
     instance: instance.id,
     stateDir: folder,
     tokenDir: tokensBelow(folder),
+    runbooks: variant.runbookDirs,
     more: {
       ...pick(env, PASSED_ON),
       ...pick(told, TAKEN),

@@ -67,6 +67,8 @@ export function operatorEnvironment(
 
 /** The operators that no program of ours is. */
 const ELSEWHERE: Readonly<Record<string, OperatorPlace>> = { human: "terminal", external: "outside" };
+/** Where its operator is, whose program runs in `place`. */
+export const placeOf = ({ name }: OperatorVariant, place: OperatorPlace): OperatorPlace => ELSEWHERE[name] ?? place;
 
 /** The agent's program as a child process: for the process engine, and for whoever works from this machine. */
 export function childProcessLauncher(deps: {
@@ -106,7 +108,7 @@ export function childProcessLauncher(deps: {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
     };
-    const runsIn = ELSEWHERE[variant.name] ?? "child-process";
+    const runsIn = placeOf(variant, "child-process");
     return await output.listening({ runsIn, ended, stop, [Symbol.asyncDispose]: () => stop(5_000) }, signal);
   };
 }

@@ -8,7 +8,8 @@ import type { InstanceId, Log } from "../protocol.ts";
 
 /** What of a trial lies outside of its run's folder while it runs, since its operator or a container sees the path. */
 export const OUTSIDE = {
-  tickets: { note: "ticket-folder.json", what: "ticket folder", secrets: [] },
+  // No secret, but sockets, which cannot be copied.
+  tickets: { note: "ticket-folder.json", what: "ticket folder", secrets: ["doors"] },
   control: {
     note: "control-folder.json",
     what: "control folder",

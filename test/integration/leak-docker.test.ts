@@ -29,7 +29,7 @@ describeDocker("on Docker, with our images", () => {
         signal,
       );
     },
-    control: containerControl(leakDeps, { env: {} }),
+    control: containerControl(leakDeps, { env: {}, attach: () => Promise.resolve() }),
     async bystanders(instance, signal) {
       const docker = await dockerClient();
       const other = await composeProject(`  elsewhere: { image: "debian:bookworm-slim", command: sleep 1000 }\n`);

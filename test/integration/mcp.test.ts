@@ -44,7 +44,7 @@ async function scene(change: Partial<WorkOptions> = {}, allowHosts: readonly str
   await tickets.renew(incident, 3_600_000);
   const bench = new WorkBench();
   const stop = new AbortController();
-  const operator = external({ access: tickets.access, runbookDirs: [], ...deps });
+  const operator = external({ access: tickets.access, runbookDirs: [], doorDir: null, ...deps });
   const options = bench.options(operator, { incident, ...change });
   const ended = workIncident(options, deps, stop.signal);
   ended.catch(() => {});

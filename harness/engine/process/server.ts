@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { EngineError, HarnessError, errorText } from "../../base/errors.ts";
+import { listenPrivately } from "../../base/listen-privately.ts";
 import type { EpochMs } from "../../base/clock.ts";
 import type { EngineEvent } from "../../protocol.ts";
 import { identify } from "./identity.ts";
@@ -133,14 +133,7 @@ export async function serve(
   });
   // An event stream is silent for as long as nothing happens.
   server.requestTimeout = 0;
-  // The folder is 0700 already; the mask makes the socket 0600 from its first instant.
-  const mask = process.umask(0o177);
-  server.listen(options.path);
-  try {
-    await once(server, "listening");
-  } finally {
-    process.umask(mask);
-  }
+  await listenPrivately(server, options.path);
   return server;
 }
 

@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { errorText } from "../../../base/errors.ts";
+import { listenPrivately } from "../../../base/listen-privately.ts";
 import type { Clock, Log } from "../../../protocol.ts";
 import type { Admission, Claim, IncidentAccess } from "../../../../tickets/index.ts";
 import { inputSchema } from "../../tool-schema.ts";
@@ -86,13 +87,7 @@ export async function openDoor(app: Pick<Hono, "fetch">, path: string, clock: Cl
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   // Waiting for a person takes as long as it takes.
   server.requestTimeout = 0;
-  const mask = process.umask(0o177);
-  try {
-    server.listen(path);
-    await once(server, "listening");
-  } finally {
-    process.umask(mask);
-  }
+  await listenPrivately(server, path);
   return {
     async [Symbol.asyncDispose]() {
       const closed = once(server, "close");

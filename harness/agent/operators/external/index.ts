@@ -11,6 +11,8 @@ export interface ExternalDeps {
   readonly access: IncidentAccess;
   /** Shown to whoever comes, as they are. */
   readonly runbookDirs: readonly string[];
+  /** Where doors are made; null = a folder for temporary files. */
+  readonly doorDir: string | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -28,7 +30,7 @@ export function external(deps: ExternalDeps): Operator {
       const claim = { batchKey, holder, attempt };
       await using scope = new AsyncDisposableStack();
       // Short: a socket's path has room for about a hundred characters. 0700 by mkdtemp.
-      const folder = await mkdtemp(join(tmpdir(), "operator-"));
+      const folder = await mkdtemp(join(deps.doorDir ?? tmpdir(), "operator-"));
       scope.defer(() => rm(folder, { recursive: true, force: true }));
       const visit = new Visit(context, signal);
       const runbooks = await runbooksIn(deps.runbookDirs);

@@ -680,6 +680,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "unit/agent-caller.test.ts": [
         "a lost lease: asked just before every act, and not for reading",
         "writes run one at a time in the order asked, reading goes on beside them",
+        "the last word waits for the writes before it, and nothing is changed after it",
       ],
     },
   },
@@ -1301,6 +1302,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "of somebody who is gone cannot be approved: lease lost, session stopped",
         "a server carries an approved call out once, for whoever asked, and only if it is what the person saw",
       ],
+      "integration/cli-tickets.test.ts": [
+        "approve list: what an operator says moves no cursor and turns no letters around",
+      ],
       "e2e/approver.test.ts": [
         "an approver works an incident with an operator that may only propose: nothing is done before, and waiting was not its time",
       ],
@@ -1477,6 +1481,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "the compose-agent when it answers and can, else a legacy agent that is there and can, else nobody",
         "nobody, and why: %s",
         "says apart what was never fetched and what was fetched and never reported",
+        "what was lost on its way is handed out again, and what is told too late is told all the same",
       ],
     },
   },

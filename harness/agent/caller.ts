@@ -31,15 +31,20 @@ const ANSWERS: readonly ErrorCode[] = [
   "subject-failed",
 ];
 
+/** Ends the work: it waits for the writes that were asked for before it, and none is begun after it. */
+const LAST_WORD = "submit_diagnosis";
+const OVER = "not done: the diagnosis was submitted, the work has ended";
+
 /**
  * The only way from an operator to the world: validates, refuses what the safety mode forbids, lets one write run at a
- * time, asks for the lease just before each, writes the transcript, bounds what comes back. A failure that is not the
+ * time and none after the last word, asks for the lease just before each, writes the transcript, bounds what comes back. A failure that is not the
  * tool's own aborts the session first and is thrown second, so that it never reaches the model as text.
  */
 export function createCaller(options: CallerOptions): Call {
   const { tools, mode, transcript, checkLease, abort, people = null } = options;
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   let writes: Promise<unknown> = Promise.resolve();
+  let over = false;
 
   const act = async (tool: Tool, input: unknown, effect: Effect, signal: AbortSignal): Promise<ToolResult> => {
     signal.throwIfAborted();
@@ -55,7 +60,9 @@ export function createCaller(options: CallerOptions): Call {
 
   /** What has to be settled before a call may begin: null = nothing. */
   const permissionFor = async ({ tool, input, effect }: Known, signal: AbortSignal): Promise<Permission | null> => {
-    if (mode !== "propose" || tool === undefined || effect === null || effect === "read") return null;
+    if (tool === undefined || effect === null || effect === "read") return null;
+    if (over) return { ok: false, why: OVER };
+    if (mode !== "propose") return null;
     if (people === null) return { ok: false, why: "not allowed: nobody is there to approve it" };
     const call = { tool: tool.name, input: input.data, effect };
     return await people.permission(
@@ -92,6 +99,7 @@ export function createCaller(options: CallerOptions): Call {
       await finish(refused(`stopped: ${errorText(error)}`));
       throw error;
     }
+    over ||= name === LAST_WORD && !result.isError;
     return await finish(result);
   };
 
@@ -108,7 +116,7 @@ export function createCaller(options: CallerOptions): Call {
         throw error;
       }
     };
-    if (effect === null || effect === "read") return await begin();
+    if (effect === null || (effect === "read" && name !== LAST_WORD)) return await begin();
     // Writes wait for each other even when the model asks for several at once, in the order in which it asked.
     const turn = writes.then(begin, begin);
     writes = turn.catch(() => {});

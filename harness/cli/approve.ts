@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { isoTime } from "../base/clock.ts";
 import { HarnessError } from "../base/errors.ts";
+import { plain } from "../base/plain-text.ts";
 import type { Approval } from "../../tickets/index.ts";
 import { decideApproval } from "./decide-approval.ts";
 import type { CliIo } from "./io.ts";
@@ -28,7 +29,9 @@ export function approveCommand(io: CliIo): Command {
       if (id === undefined)
         throw new HarnessError("usage", "name what to approve; `lab approve list` shows what waits");
       const done = await decideApproval(id, { verdict: "approve" }, flags.db, io);
-      io.out(flags.json ? `${JSON.stringify(done)}\n` : `approved: ${done.tool} ${JSON.stringify(done.input)}\n`);
+      io.out(
+        flags.json ? `${JSON.stringify(done)}\n` : plain(`approved: ${done.tool} ${JSON.stringify(done.input)}\n`),
+      );
     });
   command
     .command("list")
@@ -52,15 +55,16 @@ async function list({ db, all, json }: ListFlags, io: CliIo): Promise<void> {
   io.out(found.length === 0 ? "nothing waits for a person\n" : found.map(approvalText).join(""));
 }
 
+/** An operator's words must not make a person read another call than the one that waits. */
 function approvalText(approval: Approval): string {
   const { id, status, effect, tool, input, state, operator, claim, requestedAt, remainingMs, reason } = approval;
   const left = status === "waiting" ? `, ${Math.ceil(remainingMs / 1_000)} s left` : "";
   const by = approval.decidedBy === null ? "" : ` by ${approval.decidedBy}`;
-  return [
+  const lines = [
     `${id}  ${status}${by}${left}  ${effect}: ${tool} ${JSON.stringify(input)}`,
     `    proposed ${isoTime(requestedAt)} by ${operator} on incident ${claim.batchKey}, attempt ${claim.attempt}`,
     `    in this state: ${JSON.stringify(state)}`,
     ...(reason === null ? [] : [`    ${reason}`]),
-    "",
-  ].join("\n");
+  ];
+  return lines.map((line) => `${plain(line).replaceAll("\n", " ")}\n`).join("");
 }

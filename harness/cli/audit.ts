@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { HarnessError } from "../base/errors.ts";
+import { plain } from "../base/plain-text.ts";
 import {
   auditIn,
   auditWriters,
@@ -60,7 +61,7 @@ function show(folder: string | undefined, flags: Flags & { readonly tail?: numbe
       kept.push(record);
       if (flags.tail !== undefined && kept.length > flags.tail) kept.shift();
     }
-    for (const record of kept) io.out(flags.json ? `${JSON.stringify(record)}\n` : recordText(record));
+    for (const record of kept) io.out(flags.json ? `${JSON.stringify(record)}\n` : plain(recordText(record)));
   }
 }
 

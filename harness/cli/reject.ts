@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { plain } from "../base/plain-text.ts";
 import { decideApproval } from "./decide-approval.ts";
 import type { CliIo } from "./io.ts";
 
@@ -18,6 +19,6 @@ export function rejectCommand(io: CliIo): Command {
     .option("--json", "machine-readable")
     .action(async (id: string, { reason, db, json }: Flags) => {
       const done = await decideApproval(id, { verdict: "reject", ...(reason === undefined ? {} : { reason }) }, db, io);
-      io.out(json ? `${JSON.stringify(done)}\n` : `rejected: ${done.tool} ${JSON.stringify(done.input)}\n`);
+      io.out(json ? `${JSON.stringify(done)}\n` : plain(`rejected: ${done.tool} ${JSON.stringify(done.input)}\n`));
     });
 }

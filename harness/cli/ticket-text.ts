@@ -1,5 +1,6 @@
 import type { MonitorState, Session, StoredLogEntry, Ticket } from "../../tickets/index.ts";
 import { isoTime, type EpochMs } from "../base/clock.ts";
+import { plain } from "../base/plain-text.ts";
 import type { InstanceId, Usage } from "../protocol.ts";
 
 /** `#3  open  critical  tikv1  store_up  tikv1 does not answer  (held)` */
@@ -14,7 +15,7 @@ export function ticketLine(ticket: Ticket): string {
     ticket.invariant.padEnd(20),
     ticket.message,
   ];
-  return `${columns.join("  ")}${shown === "" ? "" : `  (${shown})`}\n`;
+  return plain(`${columns.join("  ")}${shown === "" ? "" : `  (${shown})`}\n`);
 }
 
 export function ticketDetails(ticket: Ticket, usage: Usage): string {
@@ -35,13 +36,13 @@ export function ticketDetails(ticket: Ticket, usage: Usage): string {
     ["cost", usage.turns === 0 ? null : cost(usage)],
   ];
   const lines = fields.filter(([, value]) => value !== null).map(([name, value]) => `  ${name.padEnd(10)} ${value}\n`);
-  return `ticket #${ticket.id}\n${lines.join("")}`;
+  return plain(`ticket #${ticket.id}\n${lines.join("")}`);
 }
 
 export function sessionLine(session: Session): string {
   const who = `${session.operator ?? "unknown operator"}${session.scripted === true ? " (scripted)" : ""}`;
   const how = `${session.ending ?? session.status}${session.reason === null ? "" : `: ${session.reason}`}`;
-  return `${session.sessionId}  ticket #${session.ticketId}  ${second(session.startedAt)}  ${who}  ${how}\n`;
+  return plain(`${session.sessionId}  ticket #${session.ticketId}  ${second(session.startedAt)}  ${who}  ${how}\n`);
 }
 
 export function sessionDetails(session: Session, entries: readonly StoredLogEntry[]): string {
@@ -57,7 +58,7 @@ export function sessionDetails(session: Session, entries: readonly StoredLogEntr
       : `  diagnosis  ${diagnosis.cause} (${diagnosis.components.join(", ") || "whole cluster"}): ${diagnosis.explanation}\n`,
     session.usage.turns === 0 ? "" : `  cost       ${cost(session.usage)}\n`,
   ].join("");
-  return head + entries.map(entryLine).join("");
+  return plain(head + entries.map(entryLine).join(""));
 }
 
 /** Empty when a monitor is alive that would verify repairs (of this cluster, where one is named). */

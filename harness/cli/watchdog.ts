@@ -4,6 +4,7 @@ import { isoTime } from "../base/clock.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
 import { packageVersion } from "../base/package-version.ts";
+import { plain } from "../base/plain-text.ts";
 import { auditIn, controlHome, defaultStateDir, openAudit } from "../control/audit/index.ts";
 import { DEFAULT_DASHBOARD_URL, keepRegistered, ownAssertions } from "../control/registration.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
@@ -204,7 +205,8 @@ function targetLine({
   const used = attempts === 0 ? "" : `; ${attempts} of ${maxAttempts} attempts`;
   const next = nextAttemptAt === null ? "" : `, the next not before ${isoTime(nextAttemptAt)}`;
   const end = gaveUp ? "; given up" : "";
-  return `${component.padEnd(14)} ${state.padEnd(14)} ${reason}${used}${next}${end}${legacy ? "; agent in legacy mode" : ""}\n`;
+  const mode = legacy ? "; agent in legacy mode" : "";
+  return plain(`${component.padEnd(14)} ${state.padEnd(14)} ${reason}${used}${next}${end}${mode}\n`);
 }
 
 async function history(
@@ -241,4 +243,4 @@ async function reset(tickets: Tickets, component: string | undefined, flags: Com
 
 type Told = Pick<WatchdogEvent, "at" | "component" | "kind" | "reason">;
 const eventLine = ({ at, component, kind, reason }: Told): string =>
-  `${isoTime(at)} ${component.padEnd(14)} ${kind}: ${reason}\n`;
+  plain(`${isoTime(at)} ${component.padEnd(14)} ${kind}: ${reason}\n`);

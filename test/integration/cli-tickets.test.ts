@@ -49,6 +49,29 @@ test("create: which cluster must be known; with no monitor it says that nothing 
   expect(await run(...create)).toMatchObject({ err: expect.stringContaining("say which with --instance") });
 });
 
+test("approve list: what an operator says moves no cursor and turns no letters around", async () => {
+  const { tickets, run } = await desk();
+  await tickets.reportViolation(violation());
+  const { batchKey, holder, attempt } = await claim(tickets);
+  const hostile = "a wall \u001b[1A\u009b2K\u202etibah\u007f";
+  const { id } = await tickets.approvals.request({
+    claim: { batchKey, holder, attempt },
+    instance: CLUSTER,
+    sessionId: null,
+    operator: `claude\u009b2K\nff00ff00  waiting  write: container_start {}`,
+    tool: "container_kill",
+    input: { component: "tikv1", reason: hostile },
+    effect: "write",
+    state: { component: "tikv1", note: hostile },
+    timeoutMs: 60_000,
+  });
+  const { out } = await run("approve", "list");
+  // oxlint-disable-next-line no-control-regex
+  expect(out.replaceAll("\n", "")).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+  expect(out.split("\n").filter((line) => /^\S/.test(line))).toEqual([expect.stringContaining(id)]);
+  expect((await run("approve", id)).out).toMatch(/^approved: container_kill .*a wall/);
+});
+
 test("list, show, session list, session show: what happened, as text and as JSON", async () => {
   const { tickets, run } = await desk();
   expect((await run("ticket", "list")).out).toMatch(/^no tickets in /);

@@ -143,6 +143,29 @@ describe("order", () => {
     ]);
   });
 
+  test("the last word waits for the writes before it, and nothing is changed after it", async () => {
+    const gate = Promise.withResolvers<void>();
+    const events: string[] = [];
+    const act = (name: string, effect: Effect, wait: Promise<void> | null) =>
+      tool(name, effect, async () => {
+        await wait;
+        events.push(name);
+        return said("done");
+      });
+    const { call } = bench([
+      act("first", "write", gate.promise),
+      act("late", "write", null),
+      act("look", "read", null),
+      act("submit_diagnosis", "read", null),
+    ]);
+    const calls = [call("first"), call("submit_diagnosis"), call("late"), call("look")];
+    await calls[3];
+    gate.resolve();
+    const results = await Promise.all(calls);
+    expect(events).toEqual(["look", "first", "submit_diagnosis"]);
+    expect(results[2]).toMatchObject({ isError: true, text: expect.stringContaining("the work has ended") });
+  });
+
   test("a write that fails does not keep the next one waiting", async () => {
     const { call } = bench([
       tool("fails", "write", () => Promise.reject(new EngineError("not-found", "no such thing"))),

@@ -1,7 +1,8 @@
 import type { Operator, OperatorContext, OperatorEnding, OperatorResult, Tool } from "../../../protocol.ts";
+import { plain } from "../../../base/plain-text.ts";
 import { noUsage } from "../../limits.ts";
 import { findTool, parseLine } from "./parse-line.ts";
-import { helpText, joinedText, opening, plain, ticketText, toolText } from "./show.ts";
+import { helpText, joinedText, opening, ticketText, toolText } from "./show.ts";
 import { submitForm } from "./submit-form.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -1,12 +1,9 @@
 import { isoTime } from "../../../base/clock.ts";
+import { plain } from "../../../base/plain-text.ts";
 import type { Incident, IncidentTicket, OperatorContext, Tool } from "../../../protocol.ts";
 import { shortName, usageOf } from "./parse-line.ts";
 
-/** Text from elsewhere must not move the cursor or colour the screen. */
-export function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
-}
+export { plain };
 
 export function ticketText({
   id,

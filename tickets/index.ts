@@ -18,6 +18,13 @@ export {
 } from "./incident-access.ts";
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { openTickets, type TicketOptions } from "./open-tickets.ts";
+export {
+  PEOPLE_COMMAND_STATES,
+  type NewPeopleCommand,
+  type PeopleCommand,
+  type PeopleCommands,
+  type PeopleCommandState,
+} from "./people-commands.ts";
 export { TICKET_STATUSES, TRANSITIONS, type TicketStatus, type Transition } from "./transitions.ts";
 export { watchTickets, type WatchOptions } from "./watch-tickets.ts";
 export type {

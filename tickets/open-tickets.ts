@@ -4,6 +4,7 @@ import type { Log } from "../harness/base/log.ts";
 import { ApprovalDesk } from "./approvals.ts";
 import { Desk } from "./desk.ts";
 import { AccessBook } from "./incident-access.ts";
+import { PeopleCommandTable } from "./people-commands.ts";
 import { Queue } from "./queue.ts";
 import { Sessions } from "./sessions.ts";
 import { TicketFile } from "./ticket-file.ts";
@@ -37,6 +38,7 @@ export async function openTickets(path: string, options: TicketOptions): Promise
   return {
     path,
     watchdog: new WatchdogTable(file),
+    people: new PeopleCommandTable(file),
     approvals: new ApprovalDesk(file, settings),
     access: new AccessBook(file, settings.ids),
     reportViolation: (report) => violations.report(report),

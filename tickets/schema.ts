@@ -1,9 +1,10 @@
 import type { Database } from "better-sqlite3";
 import { WITNESSES } from "./foreign-writer.ts";
+import { PEOPLE_COMMANDS_TABLE } from "./people-commands.ts";
 import { WATCHDOG_TABLES } from "./watchdog-events.ts";
 
 /** Grows by one with every change below. A file with a greater number is refused: it knows something that we do not. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * The tables that we share with the Python operator lab, by its names and meanings. Its inserts leave out most columns,
@@ -219,6 +220,7 @@ export function migrate(db: Database): void {
   addMissingColumns(db, "ticket_file", FILE_COLUMNS);
   db.exec(WITNESSES);
   db.exec(WATCHDOG_TABLES);
+  db.exec(PEOPLE_COMMANDS_TABLE);
   if (!foreign && schemaVersion(db) === 0) db.exec(TOUCH);
   db.prepare("INSERT OR IGNORE INTO ticket_file (id, version, time_form) VALUES (1, ?, ?)").run(
     SCHEMA_VERSION,

@@ -13,6 +13,7 @@ import type {
 import type { Approvals } from "./approvals.ts";
 import type { IncidentAccess } from "./incident-access.ts";
 import type { TicketStatus } from "./transitions.ts";
+import type { PeopleCommands } from "./people-commands.ts";
 import type { WatchdogLog } from "./watchdog-events.ts";
 
 /** One ticket as people and programs read it. */
@@ -197,6 +198,8 @@ export interface Tickets extends AsyncDisposable {
   readonly path: string;
   /** What the watchdog of the control plane knows and decided. */
   readonly watchdog: WatchdogLog;
+  /** What an agent in legacy mode carried out for people. */
+  readonly people: PeopleCommands;
   /** Writes that wait for a person (safety mode `propose`). */
   readonly approvals: Approvals;
   /** Who may come in to an incident from outside (operator `external`). */

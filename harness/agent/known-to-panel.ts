@@ -1,11 +1,12 @@
 import { errorText } from "../base/errors.ts";
 import { packageVersion } from "../base/package-version.ts";
 import { controlClient, type ControlClient } from "../control/client/index.ts";
-import { panelCommands, servePanelCommands } from "../control/panel-commands.ts";
+import { LEGACY_FEATURES } from "../control/legacy/answer.ts";
+import { serveOrders } from "../control/legacy/serve-orders.ts";
 import { askedAssertions, clusterStatus, keepRegistered, ownAssertions } from "../control/registration.ts";
 import type { ControlSettings } from "../control/settings.ts";
 import { openTokens } from "../control/tokens/open-tokens.ts";
-import type { Deps, Engine } from "../protocol.ts";
+import type { Deps, Engine, SafetyMode } from "../protocol.ts";
 import type { Tickets } from "../../tickets/index.ts";
 
 export interface KnownOptions {
@@ -14,14 +15,16 @@ export interface KnownOptions {
   readonly client: Pick<ControlClient, "assertion"> | null;
   readonly engine: Engine;
   readonly tickets: Tickets;
+  /** What the operator may do; people see it. */
+  readonly mode: SafetyMode;
   /** One line for people: what the agent does right now. */
   doing(): string;
 }
 
 /**
  * Keeps the agent known to the panel until the signal aborts. In compose mode the compose-agent vouches for it. In
- * legacy mode it needs the panel's own token: with it, it tells of the cluster and carries out what people command;
- * without one it stays unknown. Never throws, and nobody waits for it: the panel must not disturb the work.
+ * legacy mode it needs the panel's own token: with it, it tells of the cluster, answers what the panel asks of the ticket
+ * file, and carries out what people command; without one it stays unknown until there is one. Never throws, and nobody waits for it: the panel must not disturb the work.
  */
 export async function keepKnownToPanel(options: KnownOptions, deps: Deps, signal: AbortSignal): Promise<void> {
   try {
@@ -45,7 +48,7 @@ async function throughSidecar(
 }
 
 async function asHolder(
-  { settings, engine, tickets, doing }: KnownOptions,
+  { settings, engine, tickets, mode, doing }: KnownOptions,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -66,15 +69,12 @@ async function asHolder(
   );
   const registration = {
     ...identity,
-    features: () => [engine.kind, ...panelCommands(true)],
+    features: () => [engine.kind, ...LEGACY_FEATURES],
     status: async (asked: AbortSignal) => ({ ...(await clusterStatus(engine, asked)), doing: doing() }),
     assertions: ownAssertions({ agentId, deploymentHash, part: "agent" }, token, deps),
   };
-  const context = { engine, tickets, stateDir: "/" };
-  await Promise.all([
-    keepRegistered(registration, deps, signal),
-    servePanelCommands({ client, context }, deps, signal),
-  ]);
+  const plane = { client, tokens, engine, tickets, agentId, deploymentHash, version: identity.version, mode };
+  await Promise.all([keepRegistered(registration, deps, signal), serveOrders(plane, deps, signal)]);
 }
 
 function identityOf(settings: ControlSettings) {

@@ -1,11 +1,12 @@
 import { errorText, HarnessError } from "../base/errors.ts";
-import { COMMANDS, commandSpec, type CommandName, type CommandReport } from "../control/contract.ts";
+import { COMMANDS, type CommandName, type CommandReport } from "../control/contract.ts";
 import type { Deps } from "../protocol.ts";
 import type { ControlPort } from "./control-port.ts";
-import type { Desk } from "./desk.ts";
+import { settleLater } from "./settle-later.ts";
 import { routeOf, type ControlSight, type Route } from "./route.ts";
 import type { Parts } from "./parts.ts";
 import type { Done } from "./sight.ts";
+import type { ThroughAgent } from "./through-agent.ts";
 
 /** Commands that people may give here, in the order of the buttons. What cannot be taken back is not among them. */
 export const PEOPLE_MAY = ["start", "restart", "stop", "pause", "unpause", "ticket_hold", "ticket_unhold"] as const;
@@ -23,8 +24,9 @@ export interface Actions {
 
 export function openActions(
   parts: {
-    readonly control: Pick<ControlPort, "execute">;
-    readonly desk: Desk;
+    readonly control: Pick<ControlPort, "execute" | "get">;
+    /** The way to an agent in legacy mode. */
+    agent(agentId: string): Pick<ThroughAgent, "execute">;
     readonly registered: Parts;
     /** As it was read last. */
     sightOfControl(): ControlSight;
@@ -42,15 +44,14 @@ export function openActions(
 
   const send = async (
     route: Exclude<Route, { to: "nobody" }>,
-    call: { readonly id: string; readonly name: CommandName; readonly params: Readonly<Record<string, unknown>> },
-    by: string,
+    { id, name, params }: { readonly id: string; readonly name: CommandName; readonly params: object },
+    sent: Done,
     signal: AbortSignal,
   ): Promise<CommandReport> => {
-    const { id, name, params } = call;
-    const options = { idempotencyKey: id, reason: `${by} in the panel` };
+    const options = { idempotencyKey: id, reason: `${sent.by} in the panel` };
     if (route.to === "compose-agent") return await parts.control.execute(name, params, options, signal);
-    const timeoutMs = commandSpec(name).timeoutMs(params as never) + 10_000;
-    return await parts.desk.run(route.deploymentHash, { command_id: id, name, params }, timeoutMs, signal);
+    const late = (report: CommandReport) => void keep({ ...sent, ...outcomeOf(report), plane: report.executed_by });
+    return await parts.agent(route.agentId).execute(name, params, { ...options, late }, signal);
   };
 
   return {
@@ -75,15 +76,25 @@ export function openActions(
       keep(sent);
       log.info("panel.command", { command: name, by, to: route.to, id: begun.id });
       try {
-        const report = await send(route, { id: begun.id, name, params: parsed.data }, by, signal);
+        const report = await send(route, { id: begun.id, name, params: parsed.data }, sent, signal);
         return keep({ ...sent, ...outcomeOf(report), plane: report.executed_by });
       } catch (error) {
-        const refused = error instanceof HarnessError && "apiCode" in error;
-        const unknown = error instanceof HarnessError && error.details["fetched"] === true;
-        return keep({ ...sent, state: unknown ? "unknown" : refused ? "refused" : "failed", text: errorText(error) });
+        const text = errorText(error);
+        if (error instanceof HarnessError && "apiCode" in error) return keep({ ...sent, state: "refused", text });
+        if (route.to === "agent") return keep({ ...sent, state: isFetched(error) ? "unknown" : "failed", text });
+        // It may have arrived all the same: whoever took it has it on disk, and is asked once it answers again.
+        void settleLater(begun.id, parts.control, { clock }, signal).then((known) => {
+          if (known !== null) keep({ ...sent, ...outcomeOf(known), plane: known.executed_by });
+        });
+        return keep({ ...sent, state: "unknown", text: `${text}; it is asked for again` });
       }
     },
   };
+}
+
+/** An agent has it in hand, or had. */
+function isFetched(error: unknown): boolean {
+  return error instanceof HarnessError && error.details["fetched"] === true;
 }
 
 /** What people call them. */

@@ -7,7 +7,6 @@ import {
   sessionsSchema,
   ticketsSchema,
   watchdogSchema,
-  type ControlPort,
   type EntryRow,
   type SessionRow,
 } from "./control-port.ts";
@@ -16,9 +15,12 @@ import type { KnownPart, Parts } from "./parts.ts";
 import { openRates } from "./rates.ts";
 import { Reader } from "./reader.ts";
 import type { Cluster, Done, Sight } from "./sight.ts";
+import type { Source } from "./source.ts";
 
 /** The page shows the latest steps; older ones are in `lab session show`. */
 const MAX_ENTRIES = 1_000;
+/** Of a session so many steps are read at once, and of each text a little more than the page shows. */
+const [AT_ONCE, SHOWN_CHARS] = [100, 5_000];
 /** The server answers at once when there is a step, and after so long when there is none. */
 const LONG_POLL_SECONDS = 2;
 
@@ -36,7 +38,7 @@ export interface Gatherer {
 }
 
 export function openGatherer(
-  { control, parts, done }: { readonly control: ControlPort; readonly parts: Parts; done(): readonly Done[] },
+  { source: control, parts, done }: { readonly source: Source; readonly parts: Parts; done(): readonly Done[] },
   { clock }: Pick<Deps, "clock">,
 ): Gatherer {
   const listeners = new Set<() => void>();
@@ -88,7 +90,7 @@ export function openGatherer(
     if (followed === null || readToEnd) return steps.length;
     const after = steps.at(-1)?.id ?? 0;
     const waitSeconds = followed.status === "running" ? LONG_POLL_SECONDS : 0;
-    const target = `/api/v1/sessions/${encodeURIComponent(followed.sessionId)}/entries?after=${after}&timeout=${waitSeconds}`;
+    const target = `/api/v1/sessions/${encodeURIComponent(followed.sessionId)}/entries?after=${after}&timeout=${waitSeconds}&limit=${AT_ONCE}&chars=${SHOWN_CHARS}`;
     const { entries: rows } = entriesSchema.parse(await control.get(target, signal));
     // Meanwhile another session may have begun.
     if (session?.sessionId !== followed.sessionId) return steps.length;
@@ -104,6 +106,7 @@ export function openGatherer(
       const known = parts.list();
       return {
         now: clock.now(),
+        legacy: control.agentId === null ? null : { agentId: control.agentId, why: control.why },
         health: health.seen,
         capabilities: capabilities.seen,
         failures: failures.seen,

@@ -17,6 +17,8 @@ import type { Parts } from "./parts.ts";
 const MAX_BODY_BYTES = 128 * 1024;
 const MAX_WAIT_MS = 60_000;
 const DEFAULT_WAIT_MS = 30_000;
+/** More than an agent has in hand at once. */
+const MAX_HELD = 50;
 
 export interface MachineOptions {
   readonly parts: Parts;
@@ -24,6 +26,8 @@ export interface MachineOptions {
   readonly tokens: TokenCache;
   /** Checks signed requests of agents that hold the panel's token. */
   readonly gate: Gate;
+  /** The same, and takes the longer answers of agents that were asked something. */
+  readonly answers: Gate;
   readonly serverId: string;
   readonly epoch: Epoch;
   readonly version: string;
@@ -107,7 +111,7 @@ function registering(
 }
 
 /** The queue of the original: `wait` and `report`, signed like every request of the control API. */
-function commands(app: Hono<Bindings>, { desk, gate, deploymentHash, signal }: MachineOptions): void {
+function commands(app: Hono<Bindings>, { desk, gate, answers, deploymentHash, signal }: MachineOptions): void {
   app.get("/api/v1/commands/wait/:hash", async (c) => {
     const caller = await gate.authenticate(c.env.incoming, signal);
     gate.allow(caller, "queue:work");
@@ -115,15 +119,17 @@ function commands(app: Hono<Bindings>, { desk, gate, deploymentHash, signal }: M
     const timeout = c.req.query("timeout") ?? "";
     // Seconds, as the original has it.
     const waitMs = /^\d{1,4}$/.test(timeout) ? Math.min(Number(timeout) * 1_000, MAX_WAIT_MS) : DEFAULT_WAIT_MS;
-    const command = await desk.take(deploymentHash, waitMs, AbortSignal.any([signal, c.req.raw.signal]));
-    return command === null ? c.body(null, 204) : c.json({ ...command, plane: caller.plane });
+    const holding = (c.req.query("holding") ?? "").split(",").slice(0, MAX_HELD);
+    const command = await desk.take(caller.agentId, holding, waitMs, AbortSignal.any([signal, c.req.raw.signal]));
+    return command === null ? c.body(null, 204) : c.json({ id: command.command_id, ...command, plane: caller.plane });
   });
   app.post("/api/v1/commands/report", async (c) => {
-    const caller = await gate.authenticate(c.env.incoming, signal);
+    // Long bodies are read only while somebody has been asked something.
+    const caller = await (desk.busy ? answers : gate).authenticate(c.env.incoming, signal);
     gate.allow(caller, "queue:work");
     const report = read(reportRequest, caller.body.toString("utf8"));
     const result = commandResult.nullable().safeParse(report.result ?? null);
-    const accepted = desk.report(deploymentHash, {
+    const accepted = desk.report(caller.agentId, {
       command_id: report.command_id,
       status: report.status,
       result: result.success ? result.data : null,

@@ -19,11 +19,15 @@ import { machineApp } from "./machines.ts";
 import { openParts } from "./parts.ts";
 import { peopleApp } from "./people.ts";
 import { openSignIns } from "./sign-ins.ts";
+import { openSource } from "./source.ts";
+import { throughAgent, type ThroughAgent } from "./through-agent.ts";
 import { openUsers } from "./users.ts";
 import type { Titles } from "./web/page.ts";
 
 /** Requests that an agent of ours makes are few; whoever makes more waits. */
 const LIMITS = { bodyBytes: 256 * 1024, requestsPerSecond: 50, burst: 100, waitMs: 60_000, queued: 20 };
+/** A hundred steps of a session, or three hundred tickets; `gather.ts` asks for no more. */
+const MAX_ANSWER_BYTES = 4 * 1024 ** 2;
 
 export interface Listen {
   readonly host: string;
@@ -63,21 +67,30 @@ export async function servePanel(options: PanelOptions, deps: PanelDeps): Promis
   const { signal } = life;
   const registered = openParts(clock);
   const desk = openDesk(deps);
+  const agents = new Map<string, ThroughAgent>();
+  const agent = (agentId: string): ThroughAgent => {
+    const token = () => tokens.current("status_panel");
+    const way = agents.get(agentId) ?? throughAgent(agentId, { desk, token, deploymentHash }, deps);
+    agents.set(agentId, way);
+    return way;
+  };
+  const source = openSource({ control, registered, agent }, deps);
   const actions = openActions(
-    { control, desk, registered, sightOfControl: () => controlSight(), changed: () => gatherer.touched() },
+    { control, agent, registered, sightOfControl: () => controlSight(), changed: () => gatherer.touched() },
     deps,
   );
-  const gatherer = openGatherer({ control, parts: registered, done: () => actions.done() }, deps);
+  const gatherer = openGatherer({ source, parts: registered, done: () => actions.done() }, deps);
   const controlSight = () => {
     const { health, capabilities } = gatherer.sight();
     return {
-      answers: health.value !== null && health.why === null,
-      why: health.why,
+      answers: health.value !== null && health.why === null && source.agentId === null,
+      why: source.why ?? health.why,
       features: capabilities.value?.features ?? null,
     };
   };
   const [serverId, epoch] = [ids.hex(8), new Epoch(deps)];
-  const gate = new Gate({ tokens, epoch, serverId, limits: LIMITS, metrics: new ControlMetrics() }, { clock, log });
+  const gateFor = (limits: typeof LIMITS): Gate =>
+    new Gate({ tokens, epoch, serverId, limits, metrics: new ControlMetrics() }, { clock, log });
   const people = peopleApp(
     {
       users: openUsers(usersFile),
@@ -85,7 +98,7 @@ export async function servePanel(options: PanelOptions, deps: PanelDeps): Promis
       attempts: countAttempts(clock),
       gatherer,
       actions,
-      control,
+      control: source,
       titles,
       hosts,
       secureCookie,
@@ -99,7 +112,8 @@ export async function servePanel(options: PanelOptions, deps: PanelDeps): Promis
       parts: registered,
       desk,
       tokens,
-      gate,
+      gate: gateFor(LIMITS),
+      answers: gateFor({ ...LIMITS, bodyBytes: MAX_ANSWER_BYTES }),
       serverId,
       epoch,
       version: packageVersion(),

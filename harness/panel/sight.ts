@@ -26,6 +26,11 @@ export interface Seen<T> {
 export interface Sight {
   /** The panel's clock. */
   readonly now: EpochMs;
+  /**
+   * The agent that answers for its ticket file while the compose-agent does not, and why that one does not; null = what
+   * is shown comes from the compose-agent, or from nobody.
+   */
+  readonly legacy: { readonly agentId: string; readonly why: string | null } | null;
   readonly health: Seen<ControlHealth>;
   readonly capabilities: Seen<ControlCapabilities>;
   /** Failed and refused commands by plane. */

@@ -115,6 +115,7 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
         client: agent,
         engine,
         tickets,
+        mode: "propose",
         doing: () => "works on it",
       },
       deps,
@@ -177,7 +178,7 @@ test("in legacy mode the agent that holds the engine fetches people's commands, 
   onTestFinished(() => bench[Symbol.asyncDispose]());
   const settings = settingsOf(bench, `${bench.folder}/tokens`);
   const life = beside((signal) =>
-    keepKnownToPanel({ settings, client: null, engine, tickets, doing: () => "" }, deps, signal),
+    keepKnownToPanel({ settings, client: null, engine, tickets, mode: "propose", doing: () => "" }, deps, signal),
   );
   const anna = await person(bench);
   await expect.poll(anna.page, WAIT).toMatch(/Legacy mode[^]*id="program-agent-agent-1"[^]*legacy mode/);

@@ -24,7 +24,7 @@ function closure(entry: string): ReadonlySet<string> {
 
 /** The other side of the control plane: who serves, checks both planes, keeps the audit, watches. */
 const SERVER =
-  /^harness\/(panel\/|control\/(main|compose-agent|check-health|audit|queue|proxy|server\/(?!perform|log-cursor)|watchdog\/(?!settings)))/;
+  /^harness\/(panel\/|control\/(main|compose-agent|check-health|audit|queue|proxy|server\/(?!perform|log-cursor|command-report)|watchdog\/(?!settings)))/;
 
 test("the operator's program has the client of the control plane, and nothing of its server", () => {
   const reached = [...closure("harness/agent/main.ts")];

@@ -87,7 +87,7 @@ describe("where a command goes", () => {
 });
 
 describe("the desk of commands for legacy agents", () => {
-  const command = { command_id: "c1", name: "restart", params: { component: "tikv0" } };
+  const command = { command_id: "c1", name: "restart", params: { component: "tikv0" }, order: "sealed" };
   const report = (changes: Partial<CommandReport> = {}): CommandReport => ({
     command_id: "c1",
     status: "success",
@@ -99,43 +99,71 @@ describe("the desk of commands for legacy agents", () => {
     ...changes,
   });
 
-  test("hands each command out once, to its deployment, and gives the report back", async () => {
+  test("hands each command out once, to its agent, and gives the report back", async () => {
     const clock = new ManualClock();
     const desk = openDesk({ clock });
-    const waiting = desk.take("d1", 30_000, never);
-    const running = desk.run("d1", command, 60_000, never);
-    expect(await waiting).toEqual({ ...command, id: "c1" });
-    expect(await desk.take("d1", 0, never)).toBeNull();
-    expect(desk.report("d2", report())).toBe(false);
-    expect(desk.report("d1", report())).toBe(true);
+    const waiting = desk.take("a1", [], 30_000, never);
+    const running = desk.run("a1", command, { timeoutMs: 60_000 }, never);
+    expect(await waiting).toEqual(command);
+    expect(desk.busy).toBe(true);
+    expect(await desk.take("a1", ["c1"], 0, never)).toBeNull();
+    expect(desk.report("a2", report())).toBe(false);
+    expect(desk.report("a1", report())).toBe(true);
     expect(await running).toMatchObject({ status: "success" });
-    expect(desk.report("d1", report())).toBe(false);
+    expect([desk.report("a1", report()), desk.busy]).toEqual([false, false]);
   });
 
   test("says apart what was never fetched and what was fetched and never reported", async () => {
     const clock = new ManualClock();
     const desk = openDesk({ clock });
-    const unfetched = expect(desk.run("d1", command, 60_000, never)).rejects.toMatchObject({
+    const unfetched = expect(desk.run("a1", command, { timeoutMs: 60_000 }, never)).rejects.toMatchObject({
       code: "timeout",
       message: expect.stringContaining("it was not executed"),
       details: {},
     });
     await clock.advance(10_000);
     await unfetched;
-    expect(await desk.take("d1", 0, never)).toBeNull();
-    const silent = expect(desk.run("d1", { ...command, command_id: "c2" }, 60_000, never)).rejects.toMatchObject({
+    expect(await desk.take("a1", [], 0, never)).toBeNull();
+    const other = { ...command, command_id: "c2" };
+    const silent = expect(desk.run("a1", other, { timeoutMs: 60_000 }, never)).rejects.toMatchObject({
       details: { fetched: true },
     });
-    expect(await desk.take("d1", 0, never)).toMatchObject({ command_id: "c2" });
+    expect(await desk.take("a1", [], 0, never)).toMatchObject({ command_id: "c2" });
     await clock.advance(70_000);
     await silent;
+    expect(clock.waiting).toBe(0);
+  });
+
+  test("what was lost on its way is handed out again, and what is told too late is told all the same", async () => {
+    const clock = new ManualClock();
+    const desk = openDesk({ clock });
+    const late: string[] = [];
+    const options = { timeoutMs: 20_000, late: ({ status }: CommandReport) => void late.push(status) };
+    const running = expect(desk.run("a1", command, options, never)).rejects.toMatchObject({
+      details: { fetched: true },
+    });
+    const lost = desk.take("a1", [], 30_000, never);
+    expect(await lost).toEqual(command);
+    // Its answer never arrived: the agent asks again and has nothing in hand.
+    expect(await desk.take("a1", [], 30_000, never)).toEqual(command);
+    const older = desk.take("a1", ["c1"], 30_000, never);
+    const newer = desk.take("a1", ["c1"], 30_000, never);
+    expect(await older).toBeNull();
+    await clock.advance(30_000);
+    expect(await newer).toBeNull();
+    await running;
+    // A new start of the agent has nothing in hand either.
+    expect(await desk.take("a1", [], 0, never)).toEqual(command);
+    expect(desk.report("a1", report({ status: "unknown" }))).toBe(true);
+    expect([late, desk.report("a1", report())]).toEqual([["unknown"], false]);
+    await clock.advance(1);
     expect(clock.waiting).toBe(0);
   });
 
   test("who waits is told after its time that there is nothing, and leaves nothing behind", async () => {
     const clock = new ManualClock();
     const desk = openDesk({ clock });
-    const waiting = desk.take("d1", 25_000, never);
+    const waiting = desk.take("a1", [], 25_000, never);
     await clock.advance(25_000);
     expect([await waiting, clock.waiting]).toEqual([null, 0]);
   });

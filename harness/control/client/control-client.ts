@@ -33,6 +33,7 @@ const delivered = z.object({
   name: z.string(),
   params: z.record(z.string(), z.unknown()),
   plane: z.enum(["status_panel", "compose_agent"]),
+  order: z.string().optional(),
 });
 const asserted = z.object({ assertion: z.string(), expires_at: z.number().transform((ms) => ms as EpochMs) });
 
@@ -88,9 +89,15 @@ class Client implements ControlClient {
     return commandReport.parse(await this.get(`/api/v1/commands/${encodeURIComponent(commandId)}`, signal));
   }
 
-  async wait(timeoutMs: number, signal: AbortSignal): Promise<DeliveredCommand | null> {
+  async wait(
+    timeoutMs: number,
+    signal: AbortSignal,
+    holding: readonly string[] = [],
+  ): Promise<DeliveredCommand | null> {
     const hash = encodeURIComponent(this.#options.deploymentHash);
-    const answer = await this.get(`/api/v1/commands/wait/${hash}?timeout=${timeoutMs / 1_000}`, signal, timeoutMs);
+    const held = holding.length === 0 ? "" : `&holding=${holding.map(encodeURIComponent).join(",")}`;
+    const target = `/api/v1/commands/wait/${hash}?timeout=${timeoutMs / 1_000}${held}`;
+    const answer = await this.get(target, signal, timeoutMs);
     return answer === null ? null : delivered.parse(answer);
   }
 

@@ -38,6 +38,8 @@ export interface DeliveredCommand {
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly plane: Plane;
+  /** From the panel: what is wanted, sealed; see `legacy/order.ts`. */
+  readonly order?: string | undefined;
 }
 
 export interface ServerEvent {
@@ -67,8 +69,11 @@ export interface ControlClient extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<string>;
   command(commandId: string, signal: AbortSignal): Promise<CommandReport>;
-  /** For pollers: the next command that waits for one, or null after `timeoutMs`. */
-  wait(timeoutMs: number, signal: AbortSignal): Promise<DeliveredCommand | null>;
+  /**
+   * For pollers: the next command that waits for one, or null after `timeoutMs`. `holding` names those that it has and
+   * has not reported: what the panel gave out and is not among them was lost on its way, and comes again.
+   */
+  wait(timeoutMs: number, signal: AbortSignal, holding?: readonly string[]): Promise<DeliveredCommand | null>;
   report(report: ReportRequest, signal: AbortSignal): Promise<void>;
   /** Any signed request of the API; JSON in, JSON out. */
   get(target: string, signal: AbortSignal): Promise<unknown>;

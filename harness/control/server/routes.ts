@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { approvalProof, commandReport, commandRequest, fence, reportRequest, type ApiErrorCode } from "../contract.ts";
 import { PLANES, type Scope } from "../planes.ts";
+import { decideRequest, ticketQueries } from "../ticket-answers.ts";
 
 /** One endpoint as the API's document tells it. What is not here is not served: a test compares the two. */
 export interface RouteSpec {
@@ -25,29 +26,13 @@ const counts = z.object({
 const part = z.object({ ok: z.boolean(), why: z.string().nullable() });
 const rows = z.array(z.record(z.string(), z.unknown()));
 const seconds = (most: number) => z.coerce.number().min(0).max(most);
-export const after = z.coerce.number().int().min(0).default(0);
-export const limit = z.coerce.number().int().min(1).max(500).default(100);
-
 export const ERROR_BODY = z.object({ error: z.string(), code: z.string().describe("see the list of codes") });
 
 export const queries = {
+  ...ticketQueries,
   wait: z.object({ timeout: seconds(300).default(30) }),
-  list: z.object({ limit }),
-  sessions: z.object({ limit, ticket: z.coerce.number().int().positive().optional() }),
-  entries: z.object({ after, timeout: seconds(60).default(0) }),
-  approvals: z.object({ limit, status: z.string().max(20).optional() }),
-  watchdog: z.object({ after, limit }),
   events: z.object({ after: z.string().max(60).optional(), timeout: seconds(60).default(0) }),
 } as const;
-
-export const decideRequest = z.strictObject({
-  decision: z.enum(["approve", "reject"]),
-  /** Who decides, e.g. `panel:anna`. */
-  by: z.string().min(1).max(100),
-  reason: z.string().max(1_000).optional(),
-  /** Of the call that was shown: any other is refused. */
-  call_digest: z.string().max(100).optional(),
-});
 
 export const rotateRequest = z.strictObject({
   /** The caller's own; a token never travels, neither here nor back. */

@@ -1,79 +1,52 @@
-import type { Approval, StoredLogEntry, Tickets } from "../../../tickets/index.ts";
-import { APPROVAL_STATUSES } from "../../../tickets/index.ts";
+import { decideRequest, ticketAnswers } from "../ticket-answers.ts";
 import { ApiError } from "./api-error.ts";
 import type { AddRoute } from "./app.ts";
 import type { ServerCore } from "./core.ts";
 import { bodyAs, checked } from "./parse-command.ts";
-import { decideRequest, queries } from "./routes.ts";
-
-/** Steps of a session wake nobody (an agent writes many), so who waits for them looks this often. */
-const ENTRIES_EVERY_MS = 100;
+import { queries } from "./routes.ts";
 
 /** What people see of the ticket file. */
 export function ticketRoutes(core: ServerCore, route: AddRoute): void {
   const { options, deps } = core;
-  const file = (): Tickets => {
+  const file = (): ReturnType<typeof ticketAnswers> => {
     if (options.tickets === null) throw new ApiError("not-found", "this server has no ticket file");
-    return options.tickets;
+    return ticketAnswers(options.tickets, options.deploymentHash, deps.clock);
   };
 
-  route("GET", "/api/v1/tickets", "tickets:read", async (c) => {
-    const { limit } = checked(queries.list, c.req.query());
-    return c.json({ tickets: await file().list({ limit }) });
-  });
+  route("GET", "/api/v1/tickets", "tickets:read", async (c) =>
+    c.json(await file().tickets(checked(queries.list, c.req.query()))),
+  );
 
-  route("GET", "/api/v1/sessions", "sessions:read", async (c) => {
-    const { limit, ticket } = checked(queries.sessions, c.req.query());
-    return c.json({
-      sessions: await file().listSessions({ limit, ...(ticket === undefined ? {} : { ticketId: ticket }) }),
-    });
-  });
+  route("GET", "/api/v1/sessions", "sessions:read", async (c) =>
+    c.json(await file().sessions(checked(queries.sessions, c.req.query()))),
+  );
 
   route("GET", "/api/v1/sessions/:id/entries", "sessions:read", async (c, _, gone) => {
-    const { after, timeout } = checked(queries.entries, c.req.query());
     const until = AbortSignal.any([gone, core.ending]);
-    const deadline = deps.clock.monotonic() + timeout * 1_000;
-    const id = c.req.param("id") ?? "";
-    let entries: readonly StoredLogEntry[] = await file().logEntries(id, after);
-    while (entries.length === 0 && deps.clock.monotonic() < deadline && !until.aborted) {
-      await deps.clock.sleep(ENTRIES_EVERY_MS, until).catch(() => {});
-      entries = await file().logEntries(id, after);
-    }
-    return c.json({ entries });
+    const query = checked(queries.entries, c.req.query());
+    return c.json(await file().entries(c.req.param("id") ?? "", query, until));
   });
 
-  route("GET", "/api/v1/approvals", "approvals:read", async (c) => {
-    const { limit, status } = checked(queries.approvals, c.req.query());
-    const known = APPROVAL_STATUSES.find((each) => each === status);
-    if (status !== undefined && known === undefined) throw new ApiError("malformed", `no such status: ${status}`);
-    const approvals: readonly Approval[] = await file().approvals.list({
-      limit,
-      ...(known === undefined ? {} : { status: known }),
-    });
-    return c.json({ approvals });
-  });
+  route("GET", "/api/v1/approvals", "approvals:read", async (c) =>
+    c.json(await file().approvals(checked(queries.approvals, c.req.query()))),
+  );
 
   route("POST", "/api/v1/approvals/:id", "approvals:decide", async (c, caller) => {
-    const { decision, by, reason, call_digest: callDigest } = bodyAs(decideRequest, caller);
+    const decision = bodyAs(decideRequest, caller);
     const id = c.req.param("id") ?? "";
-    const approval = await file().approvals.decide(id, {
-      verdict: decision,
+    const decided = await file().decide(id, decision);
+    const { decision: verdict, by } = decision;
+    await options.audit.event("approval-decided", {
+      id,
+      decision: verdict,
       by,
-      ...(reason === undefined ? {} : { reason }),
-      ...(callDigest === undefined ? {} : { callDigest }),
+      plane: caller.plane,
+      caller: caller.agentId,
     });
-    await options.audit.event("approval-decided", { id, decision, by, plane: caller.plane, caller: caller.agentId });
-    return c.json({ approval });
+    return c.json(decided);
   });
 
-  route("GET", "/api/v1/watchdog", "watchdog:read", async (c) => {
-    const { after, limit } = checked(queries.watchdog, c.req.query());
-    const { watchdog } = file();
-    const deployment = options.deploymentHash;
-    const [targets, events] = await Promise.all([
-      watchdog.targets(deployment),
-      watchdog.events({ deployment, afterId: after, limit }),
-    ]);
-    return c.json({ targets, events });
-  });
+  route("GET", "/api/v1/watchdog", "watchdog:read", async (c) =>
+    c.json(await file().watchdog(checked(queries.watchdog, c.req.query()))),
+  );
 }

@@ -6,15 +6,21 @@ import { plural, state, type Html, type Level } from "./markup.ts";
 /** The one sentence to look at first; announced when it changes. */
 export function headline(sight: Sight): Html {
   const [level, text] = wordsOf(sight);
-  return html`<div id="headline" class="headline ${level}" role="status">${state(level, text)}</div>`;
+  return html`<div id="headline" class="headline ${level}" role="status">
+    ${state(level, text)}${
+      sight.legacy === null
+        ? ""
+        : html` <span class="dim">Legacy mode: the agent holds the engine itself and answers here.</span>`
+    }
+  </div>`;
 }
 
 function wordsOf(sight: Sight): readonly [Level, string] {
   const { health, approvals, tickets, watchdog, parts } = sight;
   const waiting = (approvals.value ?? []).filter(({ status }) => status === "waiting").length;
   if (health.why !== null) {
-    const legacy = parts.some((one) => one.part === "agent" && !one.composeAgent && one.holder && !one.gone);
-    if (legacy) return ["warn", "Legacy mode: the agent holds the engine itself, and nothing here sees its tickets"];
+    if (sight.legacy !== null)
+      return ["bad", "The agent does not answer, and there is no compose-agent: what is shown is old"];
     return ["bad", "The compose-agent does not answer: what is shown is old, and commands are refused"];
   }
   if (health.value === null) return ["idle", "Asking the compose-agent"];

@@ -8,9 +8,36 @@ import { duration, none, section, since, staleness, state, type Html } from "./m
 export function planesSection(sight: Sight): Html {
   const cards = html`<div class="cards">
     ${planeCard(sight, "status_panel", "People", "this panel", panelAlive(sight), sight.capabilities.value?.version)}
-    ${planeCard(sight, "compose_agent", "Agent", "the operator's agent", agentAlive(sight), agentOf(sight)?.version)}
+    ${
+      sight.legacy === null
+        ? planeCard(sight, "compose_agent", "Agent", "the operator's agent", agentAlive(sight), agentOf(sight)?.version)
+        : ownEngineCard(sight)
+    }
   </div>`;
   return section("planes", "Control planes", html`${cards}${staleness(sight.health)}`);
+}
+
+/** In legacy mode the agent's plane is not used: nothing of what its operator does passes here. */
+function ownEngineCard(sight: Sight): Html {
+  const mode = sight.health.value?.mode;
+  return html`<article class="card" aria-labelledby="plane-compose_agent">
+    <h3 id="plane-compose_agent">Agent <small>legacy mode</small></h3>
+    <p>${agentAlive(sight)}</p>
+    <dl>
+      <dt>Who</dt>
+      <dd>${sight.legacy?.agentId}</dd>
+      ${
+        mode === undefined
+          ? ""
+          : html`<dt>It may</dt>
+              <dd>${MODES[mode] ?? mode}</dd>`
+      }
+      <dt>Version</dt>
+      <dd>${agentOf(sight)?.version ?? "not known"}</dd>
+      <dt>Commands</dt>
+      <dd>it holds the engine itself: what its operator does is in its sessions alone</dd>
+    </dl>
+  </article>`;
 }
 
 const MODES: Readonly<Record<string, string>> = {
@@ -71,17 +98,13 @@ function round(rate: number): string {
   return rate < 10 ? String(Math.round(rate * 10) / 10) : String(Math.round(rate));
 }
 
-function panelAlive({ health, parts }: Sight): Html {
+function panelAlive({ health, legacy }: Sight): Html {
   if (health.value !== null && health.why === null) {
     const { status, engine, tickets, audit } = health.value;
     const why = [engine, tickets, audit].flatMap((part) => part?.why ?? []).join("; ");
-    if (status === "ok") return state("ok", "alive");
+    if (status === "ok") return html`${state("ok", "alive")}${legacy === null ? "" : ": the agent runs the commands"}`;
     return html`${state("warn", `alive, but ${status}`)}${why === "" ? "" : `: ${why}`}`;
   }
-  const legacy = parts.find(
-    ({ part, composeAgent, gone, holder }) => part === "agent" && !composeAgent && holder && !gone,
-  );
-  if (legacy !== undefined) return html`${state("warn", "legacy mode")}: the agent runs the commands`;
   if (health.why === null) return state("idle", "not asked yet");
   return health.at === null
     ? state("bad", "does not answer")

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { scenarios } from "../../scenarios/index.ts";
 import type { EngineKind } from "../../harness/protocol.ts";
+import { briefScenario } from "../support/brief-scenario.ts";
 import { labHome } from "../support/lab-process.ts";
 import { expected } from "./expected.ts";
 
@@ -22,7 +23,8 @@ export function tableTests(
     `${engine}: %s with %s`,
     async (scenario, operator) => {
       await using home = await labHome(env);
-      const table = home.run("table", "--json", "--engines", engine, "--scenarios", scenario, "--operators", operator);
+      const played = operator === "noop" ? await briefScenario(scenario, home.folder) : scenario;
+      const table = home.run("table", "--json", "--engines", engine, "--scenarios", played, "--operators", operator);
       expect(await table.ended, table.stderr()).toBe(0);
       const [cell] = JSON.parse(table.stdout()) as [Cell];
       const want = expected[scenario]?.[operator as "runbook"];

@@ -65,13 +65,14 @@ describe("commands that nobody waits for", () => {
     const client = control.client("compose_agent");
     const ids: string[] = [];
     for (let n = 0; n < 12; n++) ids.push(await client.enqueue("stats", tikv1, {}, soon()));
-    await waitFor(() => running === 4, { clock: systemClock, timeoutMs: 20_000, everyMs: 10, what: "four at once" });
+    // Of four slots the last is kept for the other plane.
+    await waitFor(() => running === 3, { clock: systemClock, timeoutMs: 20_000, everyMs: 10, what: "three at once" });
     const metrics = (await send(control, { method: "GET", target: "/metrics", headers: {}, body: "" })).text;
-    expect(metrics).toContain('control_queue_depth{executor="server"} 8');
-    expect(metrics).toContain('control_worker_slots{state="busy"} 4');
+    expect(metrics).toContain('control_queue_depth{executor="server"} 9');
+    expect(metrics).toContain('control_worker_slots{state="busy"} 3');
     gate.resolve();
     for (const id of ids) expect((await ended(client, id)).status).toBe("success");
-    expect(most).toBe(4);
+    expect(most).toBe(3);
   });
 });
 

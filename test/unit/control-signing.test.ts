@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { randomIds } from "../../harness/base/ids.ts";
 import { COMMANDS, commandSpec, isCommand, type CommandName } from "../../harness/control/contract.ts";
 import { DEFAULT_SCOPES, SCOPES } from "../../harness/control/planes.ts";
+import { KeyedLock } from "../../harness/control/server/keyed-lock.ts";
 import { WorkerSlots } from "../../harness/control/queue/worker-slots.ts";
 import { Epoch } from "../../harness/control/server/epoch.ts";
 import { openApi } from "../../harness/control/server/openapi.ts";
@@ -91,34 +92,67 @@ describe("rates and slots", () => {
   });
 
   test("slots grow with those who wait, from the lower bound to the upper and back", async () => {
-    const slots = new WorkerSlots({ min: 2, max: 4 });
+    const slots = new WorkerSlots({ min: 2, max: 5 });
     const signal = new AbortController().signal;
-    const held = [await slots.acquire(signal), await slots.acquire(signal)];
-    const third = slots.acquire(signal);
+    const held = [await slots.acquire("agent", signal), await slots.acquire("agent", signal)];
+    const third = slots.acquire("agent", signal);
     expect(slots.counts()).toEqual({ slots: 2, busy: 2, waiting: 1 });
-    const fourth = slots.acquire(signal);
+    const fourth = slots.acquire("agent", signal);
     held.push(await third);
     expect(slots.counts()).toEqual({ slots: 3, busy: 3, waiting: 1 });
-    const more = Array.from({ length: 20 }, () => slots.acquire(signal));
+    const more = Array.from({ length: 20 }, () => slots.acquire("agent", signal));
     held.push(await fourth);
-    expect(slots.counts()).toMatchObject({ slots: 4, busy: 4, waiting: 20 });
+    expect(slots.counts()).toMatchObject({ slots: 5, busy: 4, waiting: 20 });
+    // The last is kept for who has none.
+    expect(slots.tryAcquire("agent", 9)).toBeNull();
+    held.push(await slots.acquire("panel", signal));
+    expect(slots.counts()).toMatchObject({ slots: 5, busy: 5, waiting: 20 });
     for (const slot of held) slot[Symbol.dispose]();
     for (const slot of more) (await slot)[Symbol.dispose]();
     expect(slots.counts()).toEqual({ slots: 2, busy: 0, waiting: 0 });
   });
 
+  test("who has no slot gets one at once, however long the other's line", async () => {
+    const slots = new WorkerSlots({ min: 1, max: 4 });
+    const signal = new AbortController().signal;
+    await slots.acquire("agent", signal);
+    const line = [slots.acquire("agent", signal)];
+    expect(slots.tryAcquire("panel", 0)).not.toBeNull();
+    expect(slots.tryAcquire("panel", 0)).toBeNull();
+    expect(slots.counts()).toMatchObject({ busy: 2, waiting: line.length });
+  });
+
   test("who stops waiting for a slot leaves the line, and a slot is given back once", async () => {
     const slots = new WorkerSlots({ min: 1, max: 1 });
-    const slot = await slots.acquire(new AbortController().signal);
+    const slot = await slots.acquire("agent", new AbortController().signal);
     const gone = new AbortController();
-    const waiting = slots.acquire(gone.signal);
+    const waiting = slots.acquire("agent", gone.signal);
     gone.abort(new Error("enough"));
     await expect(waiting).rejects.toThrow("enough");
     slot[Symbol.dispose]();
     slot[Symbol.dispose]();
     expect(slots.counts()).toEqual({ slots: 1, busy: 0, waiting: 0 });
-    expect(slots.tryAcquire(0)).not.toBeNull();
-    expect(slots.tryAcquire(0)).toBeNull();
+    expect(slots.tryAcquire("agent", 0)).not.toBeNull();
+    expect(slots.tryAcquire("agent", 0)).toBeNull();
+  });
+
+  test("a container's turn: one at a time, in order, and who stops waiting leaves the line", async () => {
+    const locks = new KeyedLock();
+    const free: string[] = [];
+    locks.onFree = () => void free.push("free");
+    const signal = new AbortController().signal;
+    const first = locks.tryAcquire("tikv1");
+    expect([locks.tryAcquire("tikv1"), locks.held]).toEqual([null, ["tikv1"]]);
+    const gone = new AbortController();
+    const leaves = locks.acquire("tikv1", gone.signal);
+    const second = locks.acquire("tikv1", signal);
+    gone.abort(new Error("enough"));
+    await expect(leaves).rejects.toThrow("enough");
+    first?.[Symbol.dispose]();
+    first?.[Symbol.dispose]();
+    expect(free).toEqual([]);
+    (await second)[Symbol.dispose]();
+    expect([free, locks.held]).toEqual([["free"], []]);
   });
 });
 

@@ -171,11 +171,18 @@ export class CommandQueue implements Disposable {
     this.#run(sql, JSON.stringify(report), this.#now(), seq);
   }
 
-  /** The oldest that waits for this executor; of a poller, only those of its plane. */
-  next(executor: Executor, plane: Plane | null, except: ReadonlySet<number> = new Set()): QueuedCommand | null {
-    const sql = `SELECT * FROM commands WHERE state = 'queued' AND executor = ? AND (? IS NULL OR plane = ?)
-      AND seq NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT 1`;
-    return this.#one(sql, executor, plane, plane, JSON.stringify([...except]));
+  /** The oldest of a plane that waits for this executor, without some rows and what is for some components. */
+  next(
+    executor: Executor,
+    plane: Plane,
+    except: { readonly seqs: readonly number[]; readonly components?: readonly string[] } = { seqs: [] },
+  ): QueuedCommand | null {
+    const sql = `SELECT * FROM commands WHERE state = 'queued' AND executor = ? AND plane = ?
+      AND seq NOT IN (SELECT value FROM json_each(?))
+      AND COALESCE(json_extract(request, '$.params.component'), '') NOT IN (SELECT value FROM json_each(?))
+      ORDER BY seq LIMIT 1`;
+    const { seqs, components = [] } = except;
+    return this.#one(sql, executor, plane, JSON.stringify(seqs), JSON.stringify(components));
   }
 
   /** Begun by somebody who is not this worker and never ended. */
@@ -194,10 +201,10 @@ export class CommandQueue implements Disposable {
       .map((found) => row.parse(found));
   }
 
-  /** Waiting, by executor. */
-  depth(executor: Executor): number {
-    const sql = "SELECT COUNT(*) FROM commands WHERE state = 'queued' AND executor = ?";
-    return this.#sql(sql).pluck().get(executor) as number;
+  /** Waiting, by executor; of all planes unless told. */
+  depth(executor: Executor, plane: Plane | null = null): number {
+    const sql = "SELECT COUNT(*) FROM commands WHERE state = 'queued' AND executor = ? AND (? IS NULL OR plane = ?)";
+    return this.#sql(sql).pluck().get(executor, plane, plane) as number;
   }
 
   [Symbol.dispose](): void {

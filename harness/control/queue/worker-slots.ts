@@ -6,6 +6,7 @@ export interface SlotCounts {
 }
 
 interface Waiter {
+  readonly who: string;
   admit(): void;
 }
 
@@ -14,12 +15,14 @@ const PER_SLOT = 2;
 
 /**
  * Slots for commands between two bounds: `min` at rest, one more for every two that wait, never more than `max`. Who
- * waits is let in, first come first served, as soon as a slot is free or a new one is justified.
+ * waits is let in, first come first served, as soon as a slot is free or a new one is justified. The last slot is kept
+ * for whoever has none: however much one asks for, the other is not kept out.
  */
 export class WorkerSlots {
   readonly #min: number;
   readonly #max: number;
   readonly #waiters = new Set<Waiter>();
+  readonly #held = new Map<string, number>();
   #busy = 0;
   /** Called when a slot may have become free for who does not wait in line. */
   onFree: () => void = () => {};
@@ -31,10 +34,10 @@ export class WorkerSlots {
   }
 
   /** Waits for a slot; dispose it to give it back. @throws the signal's reason. */
-  async acquire(signal: AbortSignal): Promise<Disposable> {
+  async acquire(who: string, signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { admit: resolve };
+    const waiter: Waiter = { who, admit: resolve };
     const abort = (): void => {
       this.#waiters.delete(waiter);
       reject(signal.reason as Error);
@@ -47,18 +50,26 @@ export class WorkerSlots {
     } finally {
       signal.removeEventListener("abort", abort);
     }
-    return this.#slot();
+    return this.#slot(who);
   }
 
   /** A slot if one is free now. @param queued how many wait besides those in line. */
-  tryAcquire(queued: number): Disposable | null {
-    if (this.#waiters.size > 0 || this.#busy >= this.#target(queued)) return null;
-    this.#busy += 1;
-    return this.#slot();
+  tryAcquire(who: string, queued: number): Disposable | null {
+    const inLine = [...this.#waiters].some((waiter) => waiter.who === who);
+    if (inLine || !this.#may(who, queued)) return null;
+    this.#take(who);
+    return this.#slot(who);
   }
 
   counts(queued = 0): SlotCounts {
     return { slots: Math.max(this.#target(queued), this.#busy), busy: this.#busy, waiting: this.#waiters.size };
+  }
+
+  #may(who: string, queued: number): boolean {
+    const own = this.#held.get(who) ?? 0;
+    if (own === 0 && this.#busy < this.#max) return true;
+    const most = Math.max(1, this.#max - 1);
+    return own < most && this.#busy < this.#target(queued);
   }
 
   #target(queued: number): number {
@@ -69,20 +80,26 @@ export class WorkerSlots {
   /** Taken in the moment of being let in, so that two can never get the same. */
   #admit(): void {
     for (const waiter of this.#waiters) {
-      if (this.#busy >= this.#target(0)) return;
+      if (!this.#may(waiter.who, 0)) continue;
       this.#waiters.delete(waiter);
-      this.#busy += 1;
+      this.#take(waiter.who);
       waiter.admit();
     }
   }
 
-  #slot(): Disposable {
+  #take(who: string): void {
+    this.#busy += 1;
+    this.#held.set(who, (this.#held.get(who) ?? 0) + 1);
+  }
+
+  #slot(who: string): Disposable {
     let held = true;
     return {
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
         this.#busy -= 1;
+        this.#held.set(who, (this.#held.get(who) ?? 1) - 1);
         this.#admit();
         this.onFree();
       },

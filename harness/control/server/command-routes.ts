@@ -61,7 +61,7 @@ export function commandRoutes(core: ServerCore, route: AddRoute): void {
       completed_at: null,
       executed_by: null,
     };
-    return c.json(row.report ?? open);
+    return c.json(runner.reportOf(row) ?? open);
   });
 }
 

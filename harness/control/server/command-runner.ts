@@ -4,10 +4,11 @@ import type { Clock, Effect, EpochMs, Log } from "../../protocol.ts";
 import type { AuditEntry, AuditHandle, AuditTrail } from "../audit/types.ts";
 import { commandSpec, type CommandName, type CommandReport, type CommandRequest } from "../contract.ts";
 import type { Plane } from "../planes.ts";
-import type { CommandQueue, NewCommand } from "../queue/command-queue.ts";
+import type { CommandQueue, NewCommand, QueuedCommand } from "../queue/command-queue.ts";
 import type { WorkerSlots } from "../queue/worker-slots.ts";
 import { ApiError } from "./api-error.ts";
 import type { CommandCounts } from "./command-counts.ts";
+import { CommandEnds } from "./command-ends.ts";
 import { failed, succeeded, targetOf, type Reported } from "./command-report.ts";
 import type { EventHub } from "./event-hub.ts";
 import { KeyedLock } from "./keyed-lock.ts";
@@ -55,6 +56,16 @@ interface Going {
   readonly report: Promise<CommandReport>;
 }
 
+/** Who asked for a read has hung up in its middle. */
+class CallerGone extends ApiError {
+  constructor() {
+    super("unavailable", "the caller is gone");
+  }
+}
+
+/** The audit has its intent and its end already. */
+class RefusedAfterIntent extends ApiError {}
+
 /** Puts the intent on disk and says which row it is; null = a read, which leaves none. */
 type Begin = (auditSeq: number) => number | null;
 
@@ -67,6 +78,7 @@ export class CommandRunner {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #locks = new KeyedLock();
+  readonly #ends: CommandEnds;
   readonly #going = new Map<string, Going>();
   readonly #recent: RecentAnswers;
 
@@ -75,6 +87,8 @@ export class CommandRunner {
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#recent = new RecentAnswers(deps.clock);
+    this.#ends = new CommandEnds(parts.queue, deps.log);
+    this.#locks.onFree = () => parts.slots.onFree();
   }
 
   /** How many commands are being carried out for callers who wait. */
@@ -85,16 +99,36 @@ export class CommandRunner {
   /** @param signal aborts when the caller is gone: reads end, writes go on. @throws ApiError */
   async execute(asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
     const key = `${asked.plane}/${asked.idempotencyKey}`;
-    const known = this.#answered(asked) ?? this.#recent.get(key);
-    if (known !== null) return sameBody(known, asked).report;
-    const going = this.#going.get(key);
-    if (going !== undefined) return await sameBody(going, asked).report;
-    const until = asked.effect === "read" ? AbortSignal.any([signal, this.parts.life]) : this.parts.life;
-    const report = this.#first(asked, until);
+    for (;;) {
+      const known = this.#answered(asked) ?? this.#recent.get(key);
+      if (known !== null) return sameBody(known, asked).report;
+      const going = this.#going.get(key);
+      if (going === undefined) return await this.#executeFirst(key, asked, signal);
+      try {
+        return await sameBody(going, asked).report;
+      } catch (error) {
+        // Who sent it first has hung up in its middle; that is no answer to who sends it again.
+        if (!(error instanceof CallerGone) || signal.aborted) throw error;
+      }
+    }
+  }
+
+  async #executeFirst(key: string, asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
+    const reads = asked.effect === "read";
+    const until = reads ? AbortSignal.any([signal, this.parts.life]) : this.parts.life;
+    const report = this.#first(asked, until).then(
+      (answer) => {
+        if (reads && signal.aborted && answer.status !== "success") throw new CallerGone();
+        return answer;
+      },
+      (error: unknown) => {
+        throw reads && signal.aborted ? new CallerGone() : error;
+      },
+    );
     this.#going.set(key, { digest: asked.digest, report });
     try {
       const answer = await report;
-      if (asked.effect === "read") this.#recent.keep(key, asked.digest, answer);
+      if (reads) this.#recent.keep(key, asked.digest, answer);
       return answer;
     } finally {
       this.#going.delete(key);
@@ -105,7 +139,8 @@ export class CommandRunner {
   #answered({ plane, idempotencyKey }: AskedCommand): Going | { digest: string; report: CommandReport } | null {
     const row = this.parts.queue.find(plane, idempotencyKey);
     if (row === null) return null;
-    if (row.report !== null) return { digest: row.bodyDigest, report: row.report };
+    const ended = this.reportOf(row);
+    if (ended !== null) return { digest: row.bodyDigest, report: ended };
     // Under another transmission of this very start, or left to the queue under the same key.
     const going = this.#going.get(`${plane}/${idempotencyKey}`);
     if (going !== undefined) return { digest: row.bodyDigest, report: going.report };
@@ -113,7 +148,7 @@ export class CommandRunner {
   }
 
   async #first(asked: AskedCommand, signal: AbortSignal): Promise<CommandReport> {
-    using _ = await this.#inLine(asked.plane, signal);
+    using _ = this.tryEnter(asked, 0) ?? (await this.#inLine(asked, signal));
     const { queue, worker } = this.parts;
     const expiresAt = (this.#clock.now() + LINE_MS + commandSpec(asked.name).timeoutMs(asked.params)) as EpochMs;
     const begin: Begin = (auditSeq) =>
@@ -121,40 +156,85 @@ export class CommandRunner {
     return await this.carryOut(asked, begin, signal);
   }
 
-  async #inLine(plane: Plane, signal: AbortSignal): Promise<Disposable> {
-    const free = this.parts.slots.tryAcquire(0);
-    if (free !== null) return free;
-    const what = "a free slot";
+  /** Containers to which something is being done; what else is to be done to them waits. */
+  get locked(): readonly string[] {
+    return this.#locks.held;
+  }
+
+  /** What `carryOut` needs, if it is to be had now: the container for itself, unless it only looks, and a slot. */
+  tryEnter(asked: AskedCommand, queued: number): Disposable | null {
+    // Looked at before the slot is taken: giving one back makes others try.
+    if (asked.effect !== "read" && this.#locks.isHeld(lockOf(asked))) return null;
+    const slot = this.parts.slots.tryAcquire(asked.plane, queued);
+    if (slot === null) return null;
+    return both(asked.effect === "read" ? NO_LOCK : this.#locks.tryAcquire(lockOf(asked)), slot);
+  }
+
+  /** The container before the slot: who waits for a busy container keeps nobody from the others. */
+  async #inLine(asked: AskedCommand, signal: AbortSignal): Promise<Disposable> {
+    let lock: Disposable | null = asked.effect === "read" ? NO_LOCK : null;
     try {
-      return await withDeadline(this.#clock, { ms: LINE_MS, what, signal }, (inner) => this.parts.slots.acquire(inner));
+      const slot = await withDeadline(this.#clock, { ms: LINE_MS, what: "a turn", signal }, async (inner) => {
+        lock ??= await this.#locks.acquire(lockOf(asked), inner);
+        return await this.parts.slots.acquire(asked.plane, inner);
+      });
+      return both(lock, slot);
     } catch (error) {
+      const why =
+        lock === null
+          ? `something else is being done to ${lockOf(asked)}`
+          : `too many commands of ${asked.plane} at once`;
+      (lock as Disposable | null)?.[Symbol.dispose]();
       if (error instanceof HarnessError && error.code === "timeout")
-        throw new ApiError("rate-limited", `too many commands of ${plane} at once`, { retry_after_ms: 1_000 });
+        throw new ApiError("rate-limited", why, { retry_after_ms: 1_000 });
       throw error;
     }
   }
 
   /**
-   * One command in a slot of its own. @throws ApiError for what is refused before the act; whatever the act throws is
-   * in the report.
+   * One command, once it has been let in (`tryEnter`). @throws ApiError for what is refused before the act; whatever
+   * the act throws is in the report.
    */
   async carryOut(asked: AskedCommand, begin: Begin, signal: AbortSignal): Promise<CommandReport> {
-    const { audit, counts, hub, queue } = this.parts;
+    const { audit, counts, hub } = this.parts;
     const target = targetOf(asked.params);
-    using _ = asked.effect === "read" ? null : await this.#locks.acquire(target ?? "");
     signal.throwIfAborted();
+    if (asked.effect !== "read") this.#ends.settle();
     await checkClaim(this.parts, asked);
     const handle = await this.#intent(audit, entryOf(asked));
-    const seq = begin(handle.seq);
+    const seq = await this.#begun(handle, begin);
     counts.ran(asked.plane);
     const facts = { command_id: asked.commandId, name: asked.name, target, plane: asked.plane, effect: asked.effect };
     if (asked.effect !== "read") hub.publish("command", { ...facts, status: "running", at: this.#clock.now() });
     const report = await this.act(asked, signal);
-    if (seq !== null) queue.finish(seq, report);
+    if (seq !== null) this.#ends.put(seq, report);
     await this.outcome(handle, report);
     if (asked.effect !== "read")
       hub.publish("command", { ...facts, status: report.status, error: report.error, at: this.#clock.now() });
     return report;
+  }
+
+  /** What came of a command that is on disk; null = it is not over. */
+  reportOf(row: QueuedCommand): CommandReport | null {
+    return row.report ?? this.#ends.of(row.seq);
+  }
+
+  /** The intent in the queue. Where there can be none nothing runs, and the audit's intent gets its end. */
+  async #begun(handle: AuditHandle, begin: Begin): Promise<number | null> {
+    try {
+      return begin(handle.seq);
+    } catch (failure) {
+      const taken = (failure as { readonly code?: unknown }).code === "SQLITE_CONSTRAINT_UNIQUE";
+      if (!taken) this.#log.error("control.queue-failed", { why: errorText(failure) });
+      const refusal = taken
+        ? new RefusedAfterIntent("key-reused", "this idempotency key was used by another request at the same time")
+        : new RefusedAfterIntent("unavailable", "the queue cannot be written: nothing was done");
+      const { code, message: why } = refusal;
+      await this.parts.audit
+        .outcome(handle, { verdict: "refused", code, why })
+        .catch((error: unknown) => this.#log.error("control.audit-failed", { why: errorText(error) }));
+      throw refusal;
+    }
   }
 
   /** The act alone. Never throws. */
@@ -183,6 +263,7 @@ export class CommandRunner {
 
   /** Both lines of a command that is not carried out. Its refusal stands even when they cannot be written. */
   async refused(asked: AuditEntry, error: ApiError): Promise<void> {
+    if (error instanceof RefusedAfterIntent) return;
     try {
       await this.parts.audit.refused(asked, { code: error.code, why: error.message });
     } catch (failure) {
@@ -209,6 +290,20 @@ export class CommandRunner {
     }
   }
 }
+
+const NO_LOCK: Disposable = { [Symbol.dispose]: () => undefined };
+
+/** In reverse: the slot first. */
+function both(lock: Disposable | null, slot: Disposable): Disposable {
+  return {
+    [Symbol.dispose]: () => {
+      slot[Symbol.dispose]();
+      lock?.[Symbol.dispose]();
+    },
+  };
+}
+
+const lockOf = ({ params }: AskedCommand): string => targetOf(params) ?? "";
 
 export function rowOf(asked: AskedCommand, executor: "server" | "poller", expiresAt: EpochMs): NewCommand {
   const { plane, caller, idempotencyKey, digest, commandId, name, params, request } = asked;

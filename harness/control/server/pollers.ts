@@ -4,9 +4,10 @@ import { commandSpec } from "../contract.ts";
 import type { Plane } from "../planes.ts";
 import type { QueuedCommand } from "../queue/command-queue.ts";
 import { ApiError } from "./api-error.ts";
-import { notKnown } from "./command-report.ts";
+import { notBegun, notKnown } from "./command-report.ts";
 import { entryOf, type AskedCommand, type CommandRunner } from "./command-runner.ts";
-import { askedOf, type QueuedCommands } from "./queued-commands.ts";
+import { checkClaim } from "./permit.ts";
+import { askedOf, ofAnotherVersion, type QueuedCommands } from "./queued-commands.ts";
 
 /** Beyond its own time-out a command that a poller took is given up as `unknown`. */
 const REPORT_WITHIN_MS = 60_000;
@@ -36,7 +37,7 @@ export class Pollers {
     for (;;) {
       const rung = this.#queued.arrived.rung;
       await this.giveUp();
-      const row = until.aborted ? null : queue.next("poller", plane, this.#handing);
+      const row = until.aborted ? null : queue.next("poller", plane, { seqs: [...this.#handing] });
       if (row !== null) {
         if (await this.#handOut(row, caller)) return row;
         continue;
@@ -81,7 +82,10 @@ export class Pollers {
     const { queue } = this.#runner.parts;
     for (const row of queue.overdue((this.#clock.now() - REPORT_WITHIN_MS) as EpochMs)) {
       const asked = askedOf(row);
-      if (asked === null) continue;
+      if (asked === null) {
+        queue.finish(row.seq, ofAnotherVersion(row, this.#clock));
+        continue;
+      }
       const allowedMs = commandSpec(asked.name).timeoutMs(asked.params) + REPORT_WITHIN_MS;
       if ((row.intentAt ?? 0) + allowedMs > this.#clock.now()) continue;
       const report = notKnown(this.#runner.reported(asked), `${row.worker ?? "a poller"} took it and never reported`);
@@ -93,16 +97,35 @@ export class Pollers {
   async #handOut(row: QueuedCommand, caller: string): Promise<boolean> {
     const { queue, audit } = this.#runner.parts;
     const asked = askedOf(row);
-    // Of a version that knew other commands: nobody here can say what it means.
-    if (asked === null) throw new ApiError("not-found", `there is no command ${row.name}`);
+    if (asked === null) {
+      queue.finish(row.seq, ofAnotherVersion(row, this.#clock));
+      return false;
+    }
     this.#handing.add(row.seq);
     try {
+      if (!(await this.#mayBegin(row, asked))) return false;
       const handle = await audit.intent(entryOf(asked)).catch(() => {
         throw new ApiError("audit-failed", "the audit cannot be written: no command runs until it can");
       });
       return queue.markRunning(row.seq, caller, handle.seq);
     } finally {
       this.#handing.delete(row.seq);
+    }
+  }
+
+  /** As for what the server runs itself: who asked may have lost the incident meanwhile, or it waited too long. */
+  async #mayBegin(row: QueuedCommand, asked: AskedCommand): Promise<boolean> {
+    const { queue, metrics } = this.#runner.parts;
+    try {
+      if (this.#clock.now() > row.expiresAt) throw new ApiError("rate-limited", "it was not begun in time");
+      await checkClaim(this.#runner.parts, asked);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      queue.finish(row.seq, notBegun(this.#runner.reported(asked), error.message, error.code));
+      metrics.refused(asked.plane, asked.name);
+      await this.#runner.refused(entryOf(asked), error);
+      return false;
     }
   }
 

@@ -1,6 +1,7 @@
 import { errorText } from "../../base/errors.ts";
 import type { Clock, EpochMs, Log } from "../../protocol.ts";
-import { commandRequest, commandSpec, isCommand, type CommandReport } from "../contract.ts";
+import { commandRequest, commandSpec, isCommand, type CommandName, type CommandReport } from "../contract.ts";
+import { PLANES, type Plane } from "../planes.ts";
 import type { Executor, QueuedCommand } from "../queue/command-queue.ts";
 import { ApiError } from "./api-error.ts";
 import { Bell } from "./bell.ts";
@@ -15,7 +16,7 @@ const QUEUED_FOR_MS = 10 * 60_000;
 export interface QueueOptions {
   /** False = nobody here runs what is queued; all of it waits for pollers. */
   readonly workers: boolean;
-  /** More are refused. */
+  /** More of one plane are refused. */
   readonly most: number;
 }
 
@@ -59,8 +60,10 @@ export class QueuedCommands {
     const executor: Executor = asked.request.executor ?? (this.#options.workers ? "server" : "poller");
     if (executor === "server" && !this.#options.workers)
       throw new ApiError("malformed", "this server runs no queued commands: the executor is a poller");
-    if (parts.queue.depth(executor) >= this.#options.most)
-      throw new ApiError("rate-limited", `${this.#options.most} commands wait already`, { retry_after_ms: 1_000 });
+    if (parts.queue.depth(executor, asked.plane) >= this.#options.most)
+      throw new ApiError("rate-limited", `${this.#options.most} commands of ${asked.plane} wait already`, {
+        retry_after_ms: 1_000,
+      });
     const row = parts.queue.add(rowOf(asked, executor, (this.#deps.clock.now() + QUEUED_FOR_MS) as EpochMs));
     if (executor === "server") {
       this.#mayWait = true;
@@ -78,9 +81,11 @@ export class QueuedCommands {
     for (const row of queue.leftRunning("server", worker)) {
       const asked = askedOf(row);
       const report =
-        asked === null ? null : await this.#lookedUp(row, asked).catch((error: unknown) => this.#unclear(asked, error));
-      if (report !== null) queue.finish(row.seq, report);
-      this.#deps.log.warn("control.recovered", { command_id: row.commandId, name: row.name, status: report?.status });
+        asked === null
+          ? ofAnotherVersion(row, this.#deps.clock)
+          : await this.#lookedUp(row, asked).catch((error: unknown) => this.#unclear(asked, error));
+      queue.finish(row.seq, report);
+      this.#deps.log.warn("control.recovered", { command_id: row.commandId, name: row.name, status: report.status });
     }
     this.#pump();
   }
@@ -103,6 +108,8 @@ export class QueuedCommands {
     if (found === "unclear" || this.#deps.clock.now() > row.expiresAt) return notKnown(what, why);
     try {
       // Its row is what makes it begin once more at most: this start is its worker now.
+      // Nothing else runs yet.
+      using _ = this.#runner.tryEnter(asked, 0);
       return await this.#runner.carryOut(again(asked), () => this.#adopt(row), life);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -119,31 +126,46 @@ export class QueuedCommands {
     return notKnown(this.#runner.reported(asked), `the server ended in its middle, and then: ${errorText(error)}`);
   }
 
+  /** One after the other of each plane in turn, so that the one's long queue does not stand before the other. */
   #pump(): void {
-    const { slots, queue, life } = this.#runner.parts;
-    while (this.#options.workers && this.#mayWait && !life.aborted) {
-      const row = queue.next("server", null, new Set(this.#taken.keys()));
-      this.#mayWait = row !== null;
-      if (row === null) return;
-      const slot = slots.tryAcquire(queue.depth("server"));
-      if (slot === null) return;
-      const run = this.#run(row)
-        .then(
-          () => void this.#taken.delete(row.seq),
-          // It stays taken: whatever cannot be run or even ended now would be tried again without a pause.
-          (error: unknown) => {
-            if (!life.aborted) this.#deps.log.error("control.queue-failed", { why: errorText(error) });
-          },
-        )
-        .finally(() => slot[Symbol.dispose]());
-      this.#taken.set(row.seq, run);
+    const { life } = this.#runner.parts;
+    if (!this.#options.workers || !this.#mayWait || life.aborted) return;
+    const turns = [...PLANES];
+    while (turns.length > 0) {
+      const plane = turns.shift() as Plane;
+      if (this.#take(plane)) turns.push(plane);
     }
+    this.#mayWait = this.depth().server > 0;
   }
 
-  async #run(row: QueuedCommand): Promise<void> {
-    const { queue, worker, life, metrics } = this.#runner.parts;
+  /** Begins the oldest of a plane whose container is free. False = there is none, or no slot for it. */
+  #take(plane: Plane): boolean {
+    const { queue } = this.#runner.parts;
+    const { locked } = this.#runner;
+    const row = queue.next("server", plane, { seqs: [...this.#taken.keys()], components: locked });
+    if (row === null) return false;
     const asked = askedOf(row);
-    if (asked === null) throw new Error(`no such command: ${row.name}`);
+    if (asked === null) {
+      queue.finish(row.seq, ofAnotherVersion(row, this.#deps.clock));
+      return true;
+    }
+    const place = this.#runner.tryEnter(asked, queue.depth("server"));
+    if (place === null) return false;
+    const run = this.#run(row, asked)
+      .then(
+        () => void this.#taken.delete(row.seq),
+        // It stays taken: whatever cannot be run or even ended now would be tried again without a pause.
+        (error: unknown) => {
+          if (!this.#runner.parts.life.aborted) this.#deps.log.error("control.queue-failed", { why: errorText(error) });
+        },
+      )
+      .finally(() => place[Symbol.dispose]());
+    this.#taken.set(row.seq, run);
+    return true;
+  }
+
+  async #run(row: QueuedCommand, asked: AskedCommand): Promise<void> {
+    const { queue, worker, life, metrics } = this.#runner.parts;
     const what = this.#runner.reported(asked);
     try {
       if (this.#deps.clock.now() > row.expiresAt) throw new ApiError("rate-limited", "it was not begun in time");
@@ -165,6 +187,14 @@ export class QueuedCommands {
 /** Its approval was spent when it was begun; the lease is still looked at. */
 function again(asked: AskedCommand): AskedCommand {
   return { ...asked, approvalSpent: true };
+}
+
+/** The end of a row that `askedOf` cannot read: nobody here can say what it means. */
+export function ofAnotherVersion(row: QueuedCommand, clock: Pick<Clock, "now">): CommandReport {
+  const { commandId, name, plane, state } = row;
+  const what = { commandId, name: name as CommandName, params: {}, executedBy: plane, clock };
+  const why = `this version knows no such command: ${name}`;
+  return state === "running" ? notKnown(what, why) : notBegun(what, why, "unknown-command");
 }
 
 /** A row as it was asked; null = written by a version that knew other commands. */

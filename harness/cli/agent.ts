@@ -233,10 +233,13 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   for (const image of built) io.err(`built ${image}\n`);
   const running = await runningMode(io.signal);
   const compose = await openAgentCompose(mode, AGENT_PROJECT, site, io.signal);
+  // Before they are gone, or a watchdog that runs would bring back what only compose mode has, beside the legacy agent.
+  if (mode === "legacy") await tellWatchdog({ wanted: "stopped", by: "lab agent up --legacy" }, settings, io);
   // What only the other form has would stay.
   if (running !== null && running !== mode) await compose.down({}, io.signal);
   await compose.up({}, io.signal);
-  await tellWatchdog("running", "lab agent up", settings, io);
+  const component = mode === "legacy" ? "agent" : null;
+  await tellWatchdog({ component, wanted: "running", by: "lab agent up" }, settings, io);
   if (json)
     io.out(
       `${JSON.stringify({ project: AGENT_PROJECT, network, mode, image: ownImages.agent.tag, built, state: "up" })}\n`,
@@ -328,24 +331,21 @@ async function down({ json }: { readonly json?: true }, io: CliIo): Promise<void
   const site = await agentSite({ network: NETWORK, settings }, io);
   const mode = (await runningMode(io.signal)) ?? "compose";
   // Before they are gone, or it would bring them back.
-  await tellWatchdog("stopped", "lab agent down", settings, io);
+  await tellWatchdog({ wanted: "stopped", by: "lab agent down" }, settings, io);
   await (await openAgentCompose(mode, AGENT_PROJECT, site, io.signal)).down({}, io.signal);
   if (json) io.out(`${JSON.stringify({ project: AGENT_PROJECT, state: "gone" })}\n`);
   else io.err(mode === "compose" ? "the agent's containers are gone\n" : "the agent's container is gone\n");
 }
 
-/** What people want, for `lab watchdog`; it need not run. */
+/** What people want, of all or of one, for `lab watchdog`; it need not run. */
 async function tellWatchdog(
-  wanted: "running" | "stopped",
-  by: string,
+  { component = null, ...said }: { component?: string | null; wanted: "running" | "stopped"; by: string },
   { deploymentHash: deployment }: ControlSettings,
   io: CliIo,
 ): Promise<void> {
   const at = io.deps.clock.now();
   try {
-    await withTickets(io, undefined, ({ watchdog }) =>
-      watchdog.intend({ deployment, component: null, wanted, by, at }),
-    );
+    await withTickets(io, undefined, ({ watchdog }) => watchdog.intend({ deployment, component, ...said, at }));
   } catch (error) {
     // No reason to leave containers running, or down; but a watchdog that runs will not know.
     io.err(`warning: the watchdog was not told: ${errorText(error)}\n`);
@@ -356,9 +356,17 @@ async function requireNetwork(network: string, io: CliIo): Promise<void> {
   const found = await $({ quiet: true, nothrow: true, signal: io.signal })`docker network inspect ${network}`;
   io.signal.throwIfAborted();
   if (found.exitCode === 0) return;
-  if (/no such network|not found/i.test(found.stderr))
-    throw new HarnessError("network-missing", `${network} not found: run \`lab subject up tikv\``);
+  if (/no such network|network \S+ not found/i.test(found.stderr))
+    throw new HarnessError("network-missing", `there is no Docker network ${network}: ${wayOut(io)}`);
   throw noEngine(found.stderr);
+}
+
+/** The embedded cluster is no network of Docker's: `lab subject up` alone would only bring the same again. */
+function wayOut(io: CliIo): string {
+  const own = "`lab subject up tikv --engine docker` starts a cluster on one, --network names yours";
+  return standingInstance(io)?.kind === "process"
+    ? `the cluster that runs is the embedded one, whose agent is \`lab agent start\`; ${own}`
+    : own;
 }
 
 async function logs(

@@ -1,10 +1,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
 import { HarnessError } from "../base/errors.ts";
 import { defaultStateDir } from "../control/audit/index.ts";
 import { controlClient, type ControlClient } from "../control/client/index.ts";
-import { COMMANDS, DEFAULT_PORT, isCommand, type CommandReport } from "../control/contract.ts";
+import {
+  COMMANDS,
+  commandSpec,
+  DEFAULT_PORT,
+  isCommand,
+  type CommandName,
+  type CommandReport,
+  type Fence,
+} from "../control/contract.ts";
 import { PLANES, type Plane } from "../control/planes.ts";
 import { readSettings } from "../control/settings.ts";
 import { openTokens } from "../control/tokens/index.ts";
@@ -88,11 +97,15 @@ async function call(name: string, target: string | undefined, flags: CallFlags, 
   const own =
     target === undefined ? {} : name.startsWith("ticket_") ? { ticket: whole(target) } : { component: target };
   const params = { ...own, ...flags.params };
-  const { reason, key, incident, holder, attempt } = flags;
-  const fence =
-    incident === undefined || holder === undefined || attempt === undefined ? null : { incident, holder, attempt };
+  const wrong = commandSpec(name).params.safeParse(params).error?.issues[0];
+  if (wrong !== undefined)
+    throw new HarnessError(
+      "usage",
+      `${[name, ...wrong.path].join(" ")}: ${wrong.message}; usage: lab control call ${usageOf(name)}`,
+    );
+  const { reason, key } = flags;
   const options = {
-    fence,
+    fence: fenceOf(flags),
     ...(reason === undefined ? {} : { reason }),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
@@ -100,6 +113,14 @@ async function call(name: string, target: string | undefined, flags: CallFlags, 
     if (flags.enqueue) return io.out(`${await client.enqueue(name, params, options, io.signal)}\n`);
     show(await client.execute(name, params, options, io.signal), flags, io);
   });
+}
+
+/** @throws HarnessError `usage` for a part of it: a write would be refused, and its reader not know why. */
+function fenceOf({ incident, holder, attempt }: CallFlags): Fence | null {
+  if (incident === undefined && holder === undefined && attempt === undefined) return null;
+  if (incident === undefined || holder === undefined || attempt === undefined)
+    throw new HarnessError("usage", "--incident, --holder and --attempt go together");
+  return { incident, holder, attempt };
 }
 
 async function asked(flags: Where, io: CliIo, run: (client: ControlClient) => Promise<void>): Promise<void> {
@@ -146,8 +167,19 @@ function show(report: CommandReport, { json: asJson }: Where, io: CliIo): void {
 
 function commandsText(): string {
   return Object.entries(COMMANDS)
-    .map(([name, { summary }]) => `  ${name.padEnd(18)}${summary}\n`)
+    .map(([name, { summary }]) => `  ${usageOf(name as CommandName)}\n      ${summary}\n`)
     .join("");
+}
+
+/** E.g. `stop <component> [--params '{"grace_ms":…}']`. */
+function usageOf(name: CommandName): string {
+  const { properties = {}, required = [] } = z.toJSONSchema(commandSpec(name).params, { io: "input" });
+  const { component, ticket, ...others } = properties;
+  const target = component === undefined ? (ticket === undefined ? "" : " <ticket>") : " <component>";
+  const keys = Object.keys(others).map((key) => `"${key}":…`);
+  if (keys.length === 0) return `${name}${target}`;
+  const params = `--params '{${keys.join(",")}}'`;
+  return `${name}${target} ${Object.keys(others).some((key) => required.includes(key)) ? params : `[${params}]`}`;
 }
 
 const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

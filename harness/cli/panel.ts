@@ -39,7 +39,11 @@ export function panelCommand(io: CliIo): Command {
   withCommon(command.command("remove").argument("<name>"))
     .description("locks a person out at once")
     .action((name: string, flags: Common) => {
-      if (!removeUser(usersFile(flags, io), name)) throw new HarnessError("not-found", `there is no ${name}`);
+      if (!removeUser(usersFile(flags, io), name))
+        throw new HarnessError(
+          "not-found",
+          `nobody is called "${name}" here; \`lab panel users\` lists who may sign in`,
+        );
       io.out(flags.json ? `${JSON.stringify({ name, removed: true })}\n` : `${name} can no longer sign in\n`);
     });
   withCommon(command.command("start"))

@@ -110,15 +110,20 @@ export const COMMANDS = {
   ),
   update: command(
     "change limits or the restart policy of a running one",
-    z.strictObject({
-      component,
-      cpus: z.number().positive().max(256).nullable().optional(),
-      memory_bytes: z.int().min(6_291_456).nullable().optional(),
-      restart_policy: z
-        .string()
-        .regex(/^(no|always|unless-stopped|on-failure(:\d{1,4})?)$/)
-        .optional(),
-    }),
+    z
+      .strictObject({
+        component,
+        cpus: z.number().positive().max(256).nullable().optional(),
+        memory_bytes: z.int().min(6_291_456).nullable().optional(),
+        restart_policy: z
+          .string()
+          .regex(/^(no|always|unless-stopped|on-failure(:\d{1,4})?)$/)
+          .optional(),
+      })
+      // Docker answers an empty one with a bare EOF.
+      .refine(({ component: _, ...changes }) => Object.values(changes).some((value) => value !== undefined), {
+        error: "names nothing to change",
+      }),
     { effect: "write" },
   ),
   recreate: command(

@@ -79,8 +79,8 @@ async function composeCommand(signal: AbortSignal): Promise<readonly string[]> {
   signal.throwIfAborted();
   throw new HarnessError(
     "engine-unreachable",
-    "neither `docker compose` nor `docker-compose` is here: install Docker Compose (docs.docker.com/compose/install), " +
-      "or use `--engine process`",
+    "neither `docker compose` nor `docker-compose` is here: install Docker Compose (docs.docker.com/compose/install); " +
+      "what takes `--engine process` needs none",
   );
 }
 

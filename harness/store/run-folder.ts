@@ -3,7 +3,7 @@ import { open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
-import { errorText, StoreError } from "../base/errors.ts";
+import { errorText, HarnessError, StoreError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
 import type { Operation } from "../protocol.ts";
 import { recordSchema, type TrialRecord } from "./record.ts";
@@ -76,13 +76,15 @@ export class RunFolder implements AsyncDisposable {
   }
 }
 
-/** @throws StoreError naming the file and what is wrong in it. */
+/** @throws HarnessError `not-found` where there is no run; StoreError naming the file and what is wrong in it. */
 export async function readRecord(folder: string): Promise<TrialRecord> {
   const path = join(folder, "record.json");
   let raw: unknown;
   try {
     raw = JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      throw new HarnessError("not-found", `there is no run at ${folder}: it has no record.json`, { cause: error });
     throw new StoreError(`cannot read ${path}: ${errorText(error)}`, { cause: error });
   }
   const parsed = recordSchema.safeParse(raw);

@@ -3,7 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { $ } from "zx";
 import { beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { randomIds } from "../../harness/base/ids.ts";
+import { silentLog } from "../../harness/base/log.ts";
 import { ensureAgentImages } from "../../harness/engine/agent-compose.ts";
+import { openTickets } from "../../tickets/index.ts";
 import { composeProject } from "../support/compose-project.ts";
 import { describeDocker } from "../support/docker.ts";
 import { labHome } from "../support/lab-process.ts";
@@ -42,6 +46,11 @@ describeDocker("lab agent up", () => {
     const variables = { HOME: user, XDG_STATE_HOME: state, DOCKER_CONFIG: join(user, ".docker"), PANEL_PORT: "0" };
     await using home = await labHome({ ...variables, COMPOSE_AGENT_ENABLED: "yes" });
     const where = ["--network", network];
+    const wanted = async (component: string) => {
+      const deps = { clock: systemClock, ids: randomIds, log: silentLog };
+      await using tickets = await openTickets(join(user, ".operator", "tickets.db"), deps);
+      return (await tickets.watchdog.intent("default", component))?.wanted;
+    };
     const lab = async (...args: string[]) => {
       const run = home.run(...args);
       expect(await run.ended, `${args.join(" ")}\n${run.stdout()}${run.stderr()}`).toBe(0);
@@ -51,11 +60,15 @@ describeDocker("lab agent up", () => {
       const legacy = await lab("agent", "up", "--legacy", ...where);
       expect(legacy.err).toContain("holds the Docker socket itself (legacy mode)");
       expect(await running()).toEqual(["agent"]);
+      // A watchdog that runs must not bring back beside it what only compose mode has.
+      expect(await wanted("agent")).toBe("running");
+      expect(await wanted("compose-agent")).toBe("stopped");
 
       const up = await lab("agent", "up", ...where, "--json");
       expect(JSON.parse(up.out)).toMatchObject({ mode: "compose", state: "up", network: network });
       expect(up.err).toMatch(/made a token for status_panel \([0-9a-f]{16}\)/);
       expect(await running()).toEqual(["agent", "agent-net", "compose-agent", "model-proxy", "statuspanel"]);
+      expect(await wanted("compose-agent")).toBe("running");
       expect((await lab("agent", "logs", "compose-agent")).err).toContain("compose_agent=true - compose-agent sidecar");
 
       const socket = join(state, "compose-agent", "control.sock");

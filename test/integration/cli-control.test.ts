@@ -26,6 +26,15 @@ test("lab control: one signed request by hand, what came of it, and an exit code
     err: expect.stringContaining("failed: ") as string,
   });
   expect((await run("call", "reboot")).err).toContain('no command "reboot"');
+  // What is missing is said here, with the form that would do; nothing is asked for.
+  const usage = async (...args: string[]) => {
+    const { code, err } = await run("call", ...args);
+    expect(code).toBe(2);
+    return err;
+  };
+  expect(await usage("restart")).toMatch(/^error: restart component: .*usage: lab control call restart <component>/);
+  expect(await usage("update", "tikv1")).toContain("update: names nothing to change");
+  expect(await usage("restart", "tikv1", "--incident", "x")).toContain("--holder and --attempt go together");
   // People cannot destroy; the agent's plane has another token.
   expect(await run("call", "recreate", "tikv1")).toMatchObject({
     code: 5,

@@ -238,6 +238,16 @@ describe("a client", () => {
     expect(textOf(await call(mine, "container_list", {}))).toMatch(/^the work on this incident has ended/);
   });
 
+  test("that asks for too much, or for nothing that there is, is told so; the work goes on", async () => {
+    const { token, client } = await scene();
+    const asking = await client(await token());
+    const tooMuch = await call(asking, "container_list", { more: "x".repeat(2_000_000) });
+    expect(tooMuch).toMatchObject({ isError: true, content: [{ text: "the call is larger than 1048576 bytes" }] });
+    expect(textOf(await call(asking, "n".repeat(200), {}))).toContain("Too big: expected string to have <=100");
+    expect(textOf(await call(asking, "__proto__", {}))).toContain("there is no tool __proto__");
+    expect(await call(asking, "container_list", {})).toMatchObject({ isError: false });
+  });
+
   test("may hang up: what it asked for is carried out all the same", async () => {
     const { token, client, entries } = await scene();
     const mine = await client(await token());

@@ -9,7 +9,7 @@ import { listenPrivately } from "../../../base/listen-privately.ts";
 import type { Clock, Log } from "../../../protocol.ts";
 import type { Admission, Claim, IncidentAccess } from "../../../../tickets/index.ts";
 import { inputSchema } from "../../tool-schema.ts";
-import { callSchema, clientSchema, type Welcome } from "./door-contract.ts";
+import { callSchema, clientSchema, type DoorReply, type Welcome } from "./door-contract.ts";
 import type { Visit } from "./visit.ts";
 
 export interface DoorOptions {
@@ -29,7 +29,8 @@ export function doorApp(
 ): Hono<{ Variables: { admission: Admission } }> {
   const app = new Hono<{ Variables: { admission: Admission } }>();
   const { context } = visit;
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES }));
+  const tooMuch = `the call is larger than ${MAX_BODY_BYTES} bytes`;
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => c.json(notCarriedOut(tooMuch), 413) }));
   app.use(async (c, next) => {
     const token = /^Bearer (\S+)$/.exec(c.req.header("authorization") ?? "")?.[1];
     const admission = token === undefined ? null : await access.check(token);
@@ -66,17 +67,20 @@ export function doorApp(
   });
   app.post("/call", async (c) => {
     const { tool, input } = callSchema.parse(await c.req.json());
-    if (tool === "shell") return c.json({ text: "there is no tool shell", isError: true, over: false });
+    if (tool === "shell") return c.json(notCarriedOut("there is no tool shell"));
     return c.json(await visit.call(tool, input, c.get("admission")));
   });
   app.onError((error, c) => {
-    if (error instanceof z.ZodError || error instanceof SyntaxError) return c.json({ error: errorText(error) }, 400);
+    if (error instanceof z.ZodError || error instanceof SyntaxError)
+      return c.json(notCarriedOut(error instanceof z.ZodError ? z.prettifyError(error) : errorText(error)), 400);
     log.warn("door.failed", { why: errorText(error) });
     // The lab's own failure ends the session; its words are not for the operator.
     return c.json({ text: "the session has ended", isError: true, over: true }, 503);
   });
   return app;
 }
+
+const notCarriedOut = (text: string): DoorReply => ({ text, isError: true, over: false });
 
 function sameClaim(a: Claim, b: Claim): boolean {
   return a.batchKey === b.batchKey && a.holder === b.holder && a.attempt === b.attempt;

@@ -14,6 +14,7 @@ import {
   vaultTokens,
   type VaultTokensOptions,
 } from "../../harness/control/tokens/index.ts";
+import { keepVaultToken } from "../../harness/control/tokens/vault/keep-vault-token.ts";
 import { vaultClient } from "../../harness/control/tokens/vault/vault-client.ts";
 import { VaultSecrets } from "../../harness/control/tokens/vault/vault-secrets.ts";
 import { PLANES } from "../../harness/control/planes.ts";
@@ -316,6 +317,48 @@ describe("the Vault token that we came with", () => {
     const log = jsonLog({ stream: { write: () => expect.unreachable() } });
     await scene.provider.maintain?.(log, signal);
     expect(scene.server.asked).toEqual(["GET /v1/auth/token/lookup-self"]);
+  });
+});
+
+describe("answers about our own token that say nothing", () => {
+  /** What lookup-self and renew-self say; the pauses between, as they were asked for. */
+  async function pausesAfter(lookup: unknown, renewal: unknown): Promise<readonly number[]> {
+    const pauses: number[] = [];
+    const stop = new AbortController();
+    const sleep: Clock["sleep"] = async (ms) => {
+      pauses.push(ms);
+      if (pauses.length === 4) stop.abort(new Error("enough"));
+      stop.signal.throwIfAborted();
+    };
+    const client = {
+      address: "http://vault",
+      request: async (method: string) => ({
+        status: 200,
+        json: (method === "GET" ? lookup : renewal) as Record<string, unknown>,
+        words: [],
+      }),
+    };
+    await keepVaultToken(
+      client,
+      { clock: { ...systemClock, sleep }, log: jsonLog({ stream: { write: () => true } }) },
+      stop.signal,
+    );
+    return pauses;
+  }
+
+  const good = { data: { ttl: 60, renewable: true } };
+
+  test.each<[string, unknown, unknown, number]>([
+    ["nothing", {}, {}, 30_000],
+    ["no number", { data: { ttl: "soon", renewable: true } }, {}, 30_000],
+    ["an endless one", { data: { ttl: 1e300 * 1e300, renewable: true } }, {}, 30_000],
+    ["a renewal without a word", good, {}, 30_000],
+    ["a renewal for no time", good, { auth: { lease_duration: 0, renewable: true } }, 30_000],
+    // Beyond 2^31 ms a timer ends at once.
+    ["years", { data: { ttl: 1e9, renewable: true } }, { auth: { lease_duration: 1e9, renewable: true } }, 86_400_000],
+  ])("%s: asked again after a while, neither at once nor never", async (_, lookup, renewal, last) => {
+    expect((await pausesAfter(lookup, renewal)).slice(1, 3)).toEqual(expect.arrayContaining([last]));
+    for (const ms of await pausesAfter(lookup, renewal)) expect(ms).toBeGreaterThanOrEqual(30_000);
   });
 });
 

@@ -12,6 +12,7 @@ import {
   type TokenCacheOptions,
   type TokenRecord,
 } from "../../harness/control/tokens/index.ts";
+import { parseEntry } from "../../harness/control/tokens/entry.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryTokens } from "../support/memory-tokens.ts";
 import { randomIds } from "../../harness/base/ids.ts";
@@ -80,6 +81,21 @@ describe("a token cache", () => {
     bench.provider.failure = new TokenError("weak", "the token is empty");
     await expect(bench.open()).rejects.toMatchObject({ reason: "weak" });
     expect(bench.clock.waiting).toBe(0);
+  });
+
+  test("takes no predecessor that is the other plane's token: whoever holds that would be both", async () => {
+    const bench = new Bench();
+    const { status_panel: panel, compose_agent: agent } = bench.issue();
+    await using cache = await bench.open();
+    // Somebody gave both planes one token, and then rotated one of them to put it right.
+    bench.provider.put("status_panel", { current: agent, previous: [] });
+    await expect(cache.refresh("status_panel", signal)).rejects.toMatchObject({ reason: "weak" });
+    await bench.rotateElsewhere("status_panel");
+    await cache.refresh("status_panel", signal);
+    expect(cache.current("status_panel")?.token).not.toBe(agent.token);
+    expect(cache.accepted("status_panel", fingerprintOf(agent.token))).toBeNull();
+    expect(cache.accepted("compose_agent", fingerprintOf(agent.token))).toEqual(agent);
+    expect(cache.accepted("status_panel", fingerprintOf(panel.token))).toBeNull();
   });
 
   test("reads the planes that are its own and no other", async () => {
@@ -365,4 +381,18 @@ test("a date of issue in the future makes no negative age", async () => {
   bench.provider.put("status_panel", { current: record, previous: [] });
   await using cache = await bench.open({ planes: ["status_panel"] });
   expect(cache.state("status_panel").ageSeconds).toBe(0);
+});
+
+test("predecessors that are no secret are not taken: an empty one would let anybody in", () => {
+  const [good, current] = [newToken(randomIds), newToken(randomIds)];
+  const issued_at = new Date(0).toISOString();
+  const accepted_until = new Date(4e12).toISOString();
+  const previous = ["", "a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", good].map((token) => ({
+    token,
+    scopes: [],
+    issued_at,
+    accepted_until,
+  }));
+  const where = { plane: "status_panel", where: "here", seenAt: 0 as EpochMs } as const;
+  expect(parseEntry({ token: current, previous }, where).previous?.map(({ token }) => token)).toEqual([good]);
 });

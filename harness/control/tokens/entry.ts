@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isoTime, type EpochMs } from "../../base/clock.ts";
 import { DEFAULT_SCOPES, type Plane } from "../planes.ts";
-import { checkToken } from "./new-token.ts";
+import { checkToken, weaknessOf } from "./new-token.ts";
 import { TokenError, type TokenEntry } from "./types.ts";
 
 /**
@@ -48,13 +48,16 @@ export function parseEntry(
       scopes: scopes ?? DEFAULT_SCOPES[plane],
       issuedAt: issued === undefined ? seenAt : epoch(issued),
     },
+    // One that is no secret (an empty one signs for anybody) is left out rather than taken to the end of its grace.
     previous:
-      previous?.map((one) => ({
-        token: one.token,
-        scopes: one.scopes,
-        issuedAt: epoch(one.issued_at),
-        acceptedUntil: epoch(one.accepted_until),
-      })) ?? null,
+      previous
+        ?.filter((one) => weaknessOf(one.token) === null)
+        .map((one) => ({
+          token: one.token,
+          scopes: one.scopes,
+          issuedAt: epoch(one.issued_at),
+          acceptedUntil: epoch(one.accepted_until),
+        })) ?? null,
   };
 }
 

@@ -17,17 +17,21 @@ export function newToken(ids: Ids): string {
  * @throws TokenError `weak`
  */
 export function checkToken(token: string, where: string): void {
-  const why =
-    token === ""
-      ? "is empty"
-      : token.length < LEAST_CHARS
-        ? `has ${token.length} characters, ${LEAST_CHARS} are the least`
-        : token.length > MOST_CHARS
-          ? `has ${token.length} characters, ${MOST_CHARS} are the most`
-          : !/^[\x21-\x7e]+$/.test(token)
-            ? "has characters that are not printable ASCII, or spaces"
-            : new Set(token).size < 8
-              ? "repeats a few characters"
-              : null;
+  const why = weaknessOf(token);
   if (why !== null) throw new TokenError("weak", `${where} ${why}: \`token rotate\` draws a good one`);
+}
+
+/** Why it cannot be a secret; null = it can. */
+export function weaknessOf(token: string): string | null {
+  return token === ""
+    ? "is empty"
+    : token.length < LEAST_CHARS
+      ? `has ${token.length} characters, ${LEAST_CHARS} are the least`
+      : token.length > MOST_CHARS
+        ? `has ${token.length} characters, ${MOST_CHARS} are the most`
+        : !/^[\x21-\x7e]+$/.test(token)
+          ? "has characters that are not printable ASCII, or spaces"
+          : new Set(token).size < 8
+            ? "repeats a few characters"
+            : null;
 }

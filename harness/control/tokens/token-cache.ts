@@ -144,7 +144,7 @@ class Cache implements TokenCache {
     const { provider, graceMs } = this.#options;
     const entry = await rotateToken(provider, plane, { graceMs, ...options }, this.#deps, signal);
     // By reading and not by taking the entry: a reading that began before it was stored must not have the last word.
-    await slot.reading().catch(() => this.#take(slot, entry));
+    await slot.reading().catch(() => this.#take(slot, this.#withoutShared(slot, entry)));
     return entry.current;
   }
 
@@ -196,12 +196,13 @@ class Cache implements TokenCache {
     try {
       const entry = await provider.fetch(slot.plane, this.#life.signal);
       if (entry !== null) this.#refuseShared(slot, entry.current.token);
+      const ours = entry === null ? null : this.#withoutShared(slot, entry);
       slot.lastRefreshOk = true;
       slot.lastRefreshAt = clock.now();
       if (slot.lastError !== null) log.info("tokens.refreshed", { plane: slot.plane, provider: provider.name });
       slot.lastError = null;
       slot.lastFailure = null;
-      this.#take(slot, entry);
+      this.#take(slot, ours);
     } catch (error) {
       this.#life.signal.throwIfAborted();
       const why = errorText(error);
@@ -227,6 +228,13 @@ class Cache implements TokenCache {
       log.info("tokens.rotated", { plane: slot.plane, fingerprint, predecessors });
     }
     if (entry === null && before !== null) log.warn("tokens.revoked", { plane: slot.plane });
+  }
+
+  /** A predecessor that is the other plane's: left by a rotation that was to put just that right. */
+  #withoutShared(slot: Slot, entry: TokenEntry): TokenEntry {
+    const isShared = (token: string): boolean =>
+      [...this.#slots.values()].some((other) => other !== slot && other.accepted.find(fingerprintOf(token)) !== null);
+    return { ...entry, previous: entry.previous?.filter(({ token }) => !isShared(token)) ?? null };
   }
 
   /** With one token for both, whoever holds the one plane's would be the other. */

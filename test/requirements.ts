@@ -846,6 +846,15 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: { "unit/counterfactual.test.ts": ["is none where it recovers as soon by itself"] },
   },
   {
+    promise: "an operator is judged by what the trial did, not by what its start cost a small machine",
+    shownBy: {
+      "integration/incident-follower.test.ts": [
+        "a ticket that came while the operator started would take its only session: the trial is void",
+        "a ticket of the start that is closed is not the one that the harm is to bring",
+      ],
+    },
+  },
+  {
     promise:
       "the record says which operator it was, by model, prompt digest and cost, and when it first was right and first wrote",
     shownBy: {

@@ -28,6 +28,7 @@ export class IncidentFollower implements AsyncDisposable {
   /** Writes that were begun and of which no result is known yet. */
   readonly #begun = new Map<number, StoredLogEntry>();
   #gone: string | null = null;
+  /** Since the trial counts. */
   readonly firstTicket: Promise<void>;
 
   constructor(tickets: Tickets, instance: InstanceId, run: Recorder, deps: Pick<Deps, "clock" | "log">) {
@@ -122,8 +123,11 @@ export class IncidentFollower implements AsyncDisposable {
     if (before === undefined) {
       const { id, severity, message } = ticket;
       this.#run.emit({ type: "ticket", id, severity, message }, ticket.firstSeenAt);
-      if (this.#run.counting) this.#run.mark("ticketMs", Math.max(0, this.#run.sinceMsOf(ticket.firstSeenAt)));
-      this.#sawTicket?.();
+      // Those of before were about the start of things, and are closed by then.
+      if (this.#run.counting) {
+        this.#run.mark("ticketMs", Math.max(0, this.#run.sinceMsOf(ticket.firstSeenAt)));
+        this.#sawTicket?.();
+      }
     }
     if (ticket.status === "resolved" && before?.status !== "resolved")
       this.#run.emit({ type: "ticket-resolved", id: ticket.id });

@@ -13,20 +13,17 @@ import { gradeTrial } from "./grade.ts";
 import { judgeData } from "./judge-data.ts";
 import { chooseComponent, Harm } from "./harm.ts";
 import { HistoryDrain } from "./history.ts";
-import { describePredicate } from "./hypothesis.ts";
 import { IncidentFollower } from "./incident-follower.ts";
 import type { OperatorLauncher, OperatorRun } from "./operator-run.ts";
 import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
+import { nothingCameMeanwhile, reachSteadyState, STEADY_FOR_MS } from "./steady-state.ts";
 import { openOutsideFolder, type Outside } from "./outside-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
 import { withinMs, withinWorkingMs } from "./within.ts";
 
-/** The steady state must hold this long before anything is broken. */
-const STEADY_FOR_MS = 2_000;
-const TICKETS_AGAIN_MS = 250;
 const OPERATOR_STOP_GRACE_MS = 5_000;
 const READ_BACK_TIMEOUT_MS = 30_000;
 /** Teardown, collecting: own deadlines, so that they also work after Ctrl-C. */
@@ -132,7 +129,8 @@ async function withSubject(
   // Before the steady state is asked for: its start may cost the cluster a moment of a small machine.
   const control = await startControlPlane({ plan, parts, run, deps, instance, scope }, ticketsPath, signal);
   if (control !== null) scope.use(watchRollback(tickets, instance.id, deps, failed));
-  await reachSteadyState({ plan, run, deps, instance, tickets, sampler }, signal);
+  run.emit({ type: "phase", phase: "steady", text: "waiting for the steady state" });
+  await reachSteadyState({ scenario, instance: instance.id, tickets, sampler, clock: deps.clock }, signal);
   const operator =
     parts.launch === null
       ? null
@@ -232,6 +230,7 @@ async function act(cast: Cast, signal: AbortSignal): Promise<void> {
   const { plan, run, deps, harm, sampler, follower, operator } = cast;
   const { scenario } = plan;
   const chosen = await harm.choose(scenario.faults, plan.seed, signal);
+  if (operator !== null) await nothingCameMeanwhile({ instance: cast.instance.id, tickets: cast.tickets });
   sampler.restart();
   run.emit({ type: "phase", phase: "harm", text: scenario.control ? "nothing is broken in this one" : "breaking it" });
   if (scenario.control) await startControl(cast, signal);
@@ -310,40 +309,6 @@ async function checkData(run: Recorder, workload: Workload, history: HistoryDrai
   await run.folder.saveFinal(final);
   judgeData(run.record, { history: history.operations, final });
   await run.folder.save(run.record);
-}
-
-/**
- * The hypothesis holds, and no ticket is open: an operator has one session, and it must be about what the trial does.
- * @throws HarnessError naming what is missing; the trial is void then.
- */
-async function reachSteadyState(
-  {
-    plan,
-    run,
-    deps,
-    instance,
-    tickets,
-    sampler,
-  }: Pick<Cast, "plan" | "run" | "deps" | "instance" | "tickets" | "sampler">,
-  signal: AbortSignal,
-): Promise<void> {
-  const { scenario } = plan;
-  run.emit({ type: "phase", phase: "steady", text: "waiting for the steady state" });
-  const deadline = deps.clock.monotonic() + scenario.limits.steadyMs;
-  for (;;) {
-    const left = deadline - deps.clock.monotonic();
-    const held = left > 0 && (await sampler.held({ forMs: STEADY_FOR_MS, withinMs: left }, signal));
-    const open = held ? await tickets.unresolved(instance.id) : [];
-    if (held && open.length === 0) return;
-    if (!held) break;
-    await deps.clock.sleep(TICKETS_AGAIN_MS, signal);
-  }
-  const missing = scenario.hypothesis.filter((_, index) => sampler.last?.held[index] !== true).map(describePredicate);
-  const open = (await tickets.unresolved(instance.id)).map(({ id, message }) => `ticket #${id} is open (${message})`);
-  throw new HarnessError(
-    "subject-failed",
-    `steady state not reached within ${scenario.limits.steadyMs / 1000} s: ${[...missing, ...open].join(", ")}`,
-  );
 }
 
 function setRecoveryMarks(run: Recorder): void {

@@ -4,6 +4,7 @@ import type { TrialEvent } from "../../harness/protocol.ts";
 import { RunFolder } from "../../harness/store/run-folder.ts";
 import { IncidentFollower } from "../../harness/trial/incident-follower.ts";
 import { Recorder } from "../../harness/trial/recorder.ts";
+import { nothingCameMeanwhile } from "../../harness/trial/steady-state.ts";
 import { completedRecord } from "../support/records.ts";
 import { CLUSTER, claim, newTickets, NO_USAGE, ticketFolder, violation } from "../support/ticket-folder.ts";
 
@@ -18,8 +19,8 @@ const NOTHING_YET = {
   horizonMs: null,
 };
 
-/** A trial that has just broken `tikv1`, with its ticket file and what it shows. */
-async function trial() {
+/** A trial that has just broken `tikv1`, or is about to, with its ticket file and what it shows. */
+async function trial({ counting = true } = {}) {
   const { tickets, clock } = await newTickets();
   const record = completedRecord({
     marks: { ...NOTHING_YET },
@@ -31,11 +32,12 @@ async function trial() {
   const shown: TrialEvent[] = [];
   const folder = await RunFolder.create(ticketFolder());
   const run = new Recorder(record, folder, clock, (event) => shown.push(event));
-  run.startCounting();
+  if (counting) run.startCounting();
   const follower = new IncidentFollower(tickets, CLUSTER, run, { clock, log: silentLog });
   return {
     tickets,
     clock,
+    run,
     record,
     follower,
     shown,
@@ -102,4 +104,34 @@ test("the record says which operator it was and what it cost, by its session", a
   expect(record.session).toMatchObject({ id: sessionId, ending: "escalated", reason: "unsure", usage });
   expect(record.tickets).toMatchObject([{ id: 1, invariant: "store_up", status: "diagnosed" }]);
   expect(shown.filter(({ type }) => type === "ticket")).toHaveLength(1);
+});
+
+test("a ticket of the start that is closed is not the one that the harm is to bring", async () => {
+  await using cast = await trial({ counting: false });
+  const { tickets, run, record, follower, clock, shown } = cast;
+  await tickets.reportViolation(violation({ component: null, invariant: "client_success" }));
+  await follower.catchUp();
+  await tickets.resolveVerified(1);
+  run.startCounting();
+  let seen = false;
+  void follower.firstTicket.then(() => (seen = true));
+  await follower.catchUp();
+  expect(shown.map(({ type }) => type)).toEqual(["ticket", "ticket-resolved"]);
+  expect([seen, record.marks.ticketMs]).toEqual([false, null]);
+  await clock.advance(700);
+  await tickets.reportViolation(violation());
+  await follower.catchUp();
+  expect([seen, record.marks.ticketMs]).toEqual([true, 700]);
+});
+
+test("a ticket that came while the operator started would take its only session: the trial is void", async () => {
+  await using cast = await trial({ counting: false });
+  const { tickets } = cast;
+  const watched = { instance: CLUSTER, tickets };
+  await nothingCameMeanwhile(watched);
+  await tickets.reportViolation(violation());
+  await claim(tickets);
+  await expect(nothingCameMeanwhile(watched)).rejects.toThrow(
+    "the steady state did not last until the operator was there: ticket #1 is open (tikv1 does not answer)",
+  );
 });

@@ -1356,6 +1356,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "integration/tickets-foreign.test.ts": [
         "is refused while its monitor writes, and untouched; a minute after its end it is copied and opened",
+        "one row with values that nobody expects takes no other out of reach, and people can end it",
         "with every oddity is taken as it is: nothing is lost, nothing renamed, nothing claimed that may be somebody's",
         "%s: nothing new is begun for a minute, what has begun goes on, and the next command says why",
         "our own writers, in several processes or interrupted, are never taken for it",

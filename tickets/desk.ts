@@ -1,7 +1,7 @@
 import { HarnessError } from "../harness/base/errors.ts";
 import { toTicket } from "./rows.ts";
 import type { Moment, TicketFile } from "./ticket-file.ts";
-import { sqlFrom, sqlTo } from "./transitions.ts";
+import { sqlFrom, sqlTo, UNKNOWN_STATUS } from "./transitions.ts";
 import type { HandMadeTicket, Ticket, TicketFilter } from "./types.ts";
 import { violationKey, type Violations } from "./violations.ts";
 
@@ -66,7 +66,7 @@ export class Desk {
         .sql(
           `UPDATE tickets SET status = ${sqlTo("resolve")}, resolved_at = @at, held = 0, escalated = 0, holder = NULL,
              lease_until_ms = NULL, settle_until_ms = NULL, updated_at = @at
-           WHERE id = @id AND status IN ${sqlFrom("resolve")}`,
+           WHERE id = @id AND (status IN ${sqlFrom("resolve")} OR ${UNKNOWN_STATUS})`,
         )
         .run({ id, at: text });
     });
@@ -80,7 +80,7 @@ export class Desk {
         .sql(
           `UPDATE tickets SET status = ${sqlTo("reopen")}, resolved_at = NULL, holder = NULL, lease_until_ms = NULL,
              settle_until_ms = NULL, duplicate_of = NULL, updated_at = @at
-           WHERE id = @id AND status IN ${sqlFrom("reopen")}`,
+           WHERE id = @id AND (status IN ${sqlFrom("reopen")} OR ${UNKNOWN_STATUS})`,
         )
         .run({ id, at: moment.text });
       // The incident as a whole gets its attempts back and returns from people to agents.

@@ -5,38 +5,46 @@ import { TICKET_STATUSES } from "./transitions.ts";
 import type { EpochMs } from "../harness/base/clock.ts";
 import type { MonitorState, Session, StoredLogEntry, Ticket } from "./types.ts";
 
-const time = z.string().transform(timeOf);
-const flag = z.union([z.literal(0), z.literal(1), z.boolean()]).transform(Boolean);
+/*
+ * SQLite keeps any value in any column, and what other programs or people wrote by hand is not ours to judge: one odd
+ * row must not take all the others out of reach. It is shown as what is there, and read as what does the least.
+ */
+const textOf = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString("utf8") : String(value));
+const text = z.unknown().transform(textOf);
+const textOrNull = z.unknown().transform((value) => (value == null ? null : textOf(value)));
+const time = text.transform(timeOf);
+const timeOrNull = textOrNull.transform((value) => (value === null ? null : timeOf(value)));
+const count = z.number().catch(1);
+/** Whatever is not clearly a no counts: it holds people's hands, or a program's, back. */
+const flag = z.unknown().transform((value) => value != null && !/^(0|false|no|)$/i.test(textOf(value)));
 const ending = z.enum(["resolved", "no-fault", "escalated", "failed", "limit"]);
 /** JSON of ours or theirs; what does not parse is shown as the text that it is. */
-const json = z
-  .string()
-  .nullable()
-  .transform((text): unknown => {
-    if (text === null) return null;
-    try {
-      return JSON.parse(text);
-    } catch {
-      return text;
-    }
-  });
+const json = textOrNull.transform((said): unknown => {
+  if (said === null) return null;
+  try {
+    return JSON.parse(said);
+  } catch {
+    return said;
+  }
+});
 
 const ticketRow = z.object({
   id: z.number(),
-  status: z.enum(TICKET_STATUSES),
+  // A word that neither program knows is somebody's (UNKNOWN_STATUS): nobody claims it until a person opens it again.
+  status: z.enum(TICKET_STATUSES).catch("acknowledged"),
   instance: z.string().nullable(),
-  invariant_name: z.string(),
-  store_id: z.union([z.string(), z.number().transform(String)]).nullable(),
+  invariant_name: text,
+  store_id: textOrNull,
   severity: z.enum(["warning", "critical"]).catch("warning"),
-  message: z.string(),
-  occurrence_count: z.number(),
+  message: text,
+  occurrence_count: count,
   first_seen_at: time,
   last_seen_at: time,
-  resolved_at: time.nullable(),
+  resolved_at: timeOrNull,
   metric_snapshot: json,
-  subject_context: z.string().nullable(),
-  diagnosis: z.string().nullable(),
-  batch_key: z.string().nullable(),
+  subject_context: textOrNull,
+  diagnosis: textOrNull,
+  batch_key: textOrNull,
   held: flag,
   manual: flag,
   escalated: flag,
@@ -80,13 +88,13 @@ export function toIncidentTicket(row: unknown): IncidentTicket {
 }
 
 const sessionRow = z.object({
-  session_id: z.string(),
-  ticket_id: z.number(),
+  session_id: text,
+  ticket_id: z.number().catch(0),
   batch_key: z.string().nullable(),
   instance: z.string().nullable(),
-  status: z.enum(["running", "resolved", "escalated", "failed"]),
+  status: z.enum(["running", "resolved", "escalated", "failed"]).catch("failed"),
   ending: z.enum([...ending.options, "released", "lost"]).nullable(),
-  outcome_summary: z.string().nullable(),
+  outcome_summary: textOrNull,
   operator: z.string().nullable(),
   scripted: flag.nullable(),
   model: z.string().nullable(),
@@ -94,7 +102,7 @@ const sessionRow = z.object({
   holder: z.string().nullable(),
   attempt: z.number().nullable(),
   started_at: time,
-  ended_at: time.nullable(),
+  ended_at: timeOrNull,
   diagnosis: json,
 });
 
@@ -145,16 +153,16 @@ export function toSession(row: unknown): Session {
 
 const logRow = z.object({
   id: z.number(),
-  session_id: z.string(),
-  entry_type: z.enum(["reasoning", "tool_call", "tool_result"]),
-  content: z.string(),
-  raw_content: z.string().nullable(),
-  tool_name: z.string().nullable(),
+  session_id: text,
+  entry_type: z.enum(["reasoning", "tool_call", "tool_result"]).catch("reasoning"),
+  content: text,
+  raw_content: textOrNull,
+  tool_name: textOrNull,
   tool_params: json,
-  exit_code: z.number().nullable(),
+  exit_code: z.number().nullable().catch(null),
   effect: z.enum(["read", "write", "destructive"]).nullable(),
   timestamp: time,
-  ended_at: time.nullable(),
+  ended_at: timeOrNull,
 });
 
 export function toLogEntry(row: unknown): StoredLogEntry {
@@ -179,7 +187,7 @@ const monitorRow = z.object({
   instance: z.string(),
   subject: z.string(),
   every_ms: z.number(),
-  invariants: z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text))),
+  invariants: z.string().transform((said) => z.array(z.string()).parse(JSON.parse(said))),
   beat_at: time,
   beat_ms: z.number(),
 });

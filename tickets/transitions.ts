@@ -73,6 +73,9 @@ export function sqlFrom(event: TransitionEvent): string {
   return `(${from.join(", ")})`;
 }
 
+/** A status that no program knows reads as acknowledged by somebody; a person may open or resolve such a row too. */
+export const UNKNOWN_STATUS = `status NOT IN (${TICKET_STATUSES.map((status) => `'${status}'`).join(", ")})`;
+
 /** The one status that `event` leads to from an existing ticket. @throws RangeError when the table names several. */
 export function sqlTo(event: TransitionEvent): string {
   const to = [...new Set(TRANSITIONS.filter((t) => t.event === event && t.from !== null).map((t) => t.to))];

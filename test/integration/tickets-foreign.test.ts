@@ -85,6 +85,8 @@ describe("a live file of the Python lab", () => {
       INSERT INTO agent_sessions (session_id, ticket_id, started_at) VALUES ('20260101-0a0b0c0d', 4, '2026-01-01T04:01:00');
       INSERT INTO agent_log_entries (session_id, entry_type, content, tool_name, tool_params, timestamp)
         VALUES ('20260101-0a0b0c0d', 'tool_call', 'ls', 'shell', 'not json', '2026-01-01T04:02:00');`);
+    // Their own trigger notes the second in which the duplicate was marked.
+    theirs.exec("DROP TRIGGER tickets_touch");
     const before = theirs.prepare("SELECT * FROM tickets ORDER BY id").all() as Record<string, unknown>[];
     await using tickets = await openTickets(path, later);
 
@@ -138,6 +140,43 @@ describe("a live file of the Python lab", () => {
     const ours = theirs.prepare("SELECT first_seen_at, status FROM tickets WHERE invariant_name = 'ours'").get();
     expect(ours).toMatchObject({ first_seen_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}$/) });
   });
+});
+
+test("one row with values that nobody expects takes no other out of reach, and people can end it", async () => {
+  const path = pythonFile(ticketFolder());
+  const theirs = raw(path);
+  for (const key of ["word", "time", "count", "bytes", "batch", "held"])
+    pythonInsert(theirs, `${key}:1`, "2026-01-01T07:00:00");
+  theirs.exec(`
+    UPDATE tickets SET status = 'closed' WHERE invariant_name = 'word';
+    UPDATE tickets SET first_seen_at = x'ff', last_seen_at = 'soon' WHERE invariant_name = 'time';
+    UPDATE tickets SET occurrence_count = 'many' WHERE invariant_name = 'count';
+    UPDATE tickets SET message = x'fffe64', diagnosis = x'64' WHERE invariant_name = 'bytes';
+    UPDATE tickets SET batch_key = '' WHERE invariant_name IN ('batch', 'count');
+    UPDATE tickets SET held = 'true' WHERE invariant_name = 'held';
+    UPDATE tickets SET updated_at = '2026-01-01 00:00:00', created_at = '2026-01-01 00:00:00';
+    INSERT INTO agent_sessions (session_id, ticket_id, status, started_at) VALUES ('s', 1, 'over', 'then');
+    INSERT INTO agent_log_entries (session_id, entry_type, content, exit_code, timestamp)
+      VALUES ('s', 'thought', x'64', 'zero', 'then');`);
+  await using tickets = await openTickets(path, later);
+  const by = new Map((await tickets.list()).map((ticket) => [ticket.invariant, ticket]));
+  expect(by.get("word")).toMatchObject({ status: "acknowledged" });
+  expect(by.get("bytes")).toMatchObject({ message: "\ufffd\ufffdd", diagnosis: "d" });
+  expect(by.get("held")).toMatchObject({ held: true });
+  expect(await tickets.listSessions()).toMatchObject([{ status: "failed" }]);
+  expect(await tickets.logEntries("s")).toMatchObject([{ type: "reasoning", summary: "d", exitCode: null }]);
+  const claimed: string[] = [];
+  for (;;) {
+    const incident = await tickets.claimNext({ instances: [CLUSTER], holder: "a", leaseMs: 1, unscopedAs: CLUSTER });
+    if (incident === null) break;
+    claimed.push(...incident.tickets.map(({ invariant }) => invariant));
+    for (const { id } of incident.tickets) await tickets.resolve(id);
+  }
+  expect(claimed.toSorted()).toEqual(["batch", "bytes", "count", "store_up", "time"]);
+  const word = by.get("word")?.id ?? 0;
+  expect(await tickets.reopen(word)).toMatchObject({ status: "open" });
+  theirs.exec("UPDATE tickets SET status = 'closed' WHERE invariant_name = 'word'");
+  expect(await tickets.resolve(word)).toMatchObject({ status: "resolved" });
 });
 
 describe("a file of ours into which somebody else writes", () => {

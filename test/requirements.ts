@@ -1485,13 +1485,28 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "integration/panel.test.ts": ["a button asks, runs its command and shows outcome, place and plane"],
       "integration/panel-routing.test.ts": [
-        "in legacy mode the agent that holds the engine fetches people's commands, carries them out and reports",
+        "through a real compose-agent people see its tickets, sessions and cluster, command its containers, and decide",
+      ],
+      "integration/panel-legacy.test.ts": [
+        "in legacy mode people see the agent's tickets, session and steps, decide, and command; all of it is in its ticket file",
       ],
       "unit/panel.test.ts": [
         "the compose-agent when it answers and can, else a legacy agent that is there and can, else nobody",
         "nobody, and why: %s",
         "says apart what was never fetched and what was fetched and never reported",
         "what was lost on its way is handed out again, and what is told too late is told all the same",
+      ],
+    },
+  },
+  {
+    promise:
+      "what an agent in legacy mode does for people is on disk before the act, done once, known after a broken connection or a new start, and only what the panel sealed for it",
+    shownBy: {
+      "integration/panel-legacy.test.ts": [
+        "in legacy mode people see the agent's tickets, session and steps, decide, and command; all of it is in its ticket file",
+        "a command whose connection broke in its middle is carried out once, and ends known",
+        "an agent that was killed in the middle looks into it at its next start, does nothing twice, and says what came of it",
+        "nothing is done for whoever answers in the panel's place: without the seal, with another's, for another agent, too late",
       ],
     },
   },

@@ -9,6 +9,9 @@ import { openTokens } from "../control/tokens/open-tokens.ts";
 import type { Deps, Engine, SafetyMode } from "../protocol.ts";
 import type { Tickets } from "../../tickets/index.ts";
 
+/** A token that is missing may be made yet. */
+const AGAIN_MS = 15_000;
+
 export interface KnownOptions {
   readonly settings: ControlSettings;
   /** Null = legacy mode: this program holds the engine itself. */
@@ -27,12 +30,16 @@ export interface KnownOptions {
  * file, and carries out what people command; without one it stays unknown until there is one. Never throws, and nobody waits for it: the panel must not disturb the work.
  */
 export async function keepKnownToPanel(options: KnownOptions, deps: Deps, signal: AbortSignal): Promise<void> {
-  try {
-    await (options.client === null
-      ? asHolder(options, deps, signal)
-      : throughSidecar(options, options.client, deps, signal));
-  } catch (error) {
-    if (!signal.aborted) deps.log.warn("panel.not-registered", { why: errorText(error) });
+  for (let said = false; !signal.aborted; said = true) {
+    try {
+      await (options.client === null
+        ? asHolder(options, deps, signal)
+        : throughSidecar(options, options.client, deps, signal));
+      return;
+    } catch (error) {
+      if (!said && !signal.aborted) deps.log.warn("panel.not-registered", { why: errorText(error) });
+    }
+    await deps.clock.sleep(AGAIN_MS, signal).catch(() => {});
   }
 }
 

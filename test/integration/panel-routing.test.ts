@@ -10,7 +10,8 @@ import { clusterStatus, keepRegistered, ownAssertions } from "../../harness/cont
 import type { Component, InstanceId } from "../../harness/protocol.ts";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
 import { DEPLOYMENT, startControl } from "../support/control-server.ts";
-import { panelBench, PERSON, type PanelBench } from "../support/panel-bench.ts";
+import { panelBench, type PanelBench } from "../support/panel-bench.ts";
+import { panelPerson } from "../support/panel-person.ts";
 import { ScriptedControl } from "../support/scripted-control.ts";
 import { ScriptedEngine } from "../support/scripted-engine.ts";
 import { CLUSTER, ticketFolder, violation } from "../support/ticket-folder.ts";
@@ -44,29 +45,6 @@ function beside(task: (signal: AbortSignal) => Promise<void>): AbortController {
     await running;
   });
   return life;
-}
-
-/** A person at the panel, by HTTP. */
-async function person(bench: PanelBench) {
-  const url = (path: string) => new URL(path, bench.panel.pageUrl);
-  const post = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
-    fetch(url(path), { method: "POST", body: new URLSearchParams(fields), headers, redirect: "manual" });
-  const answer = await post("/sign-in", { name: PERSON.name, password: PERSON.password }, {});
-  const cookie = (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
-  // Somebody looks, so things are read often.
-  const looking = new AbortController();
-  onTestFinished(() => looking.abort());
-  void fetch(url("/events"), { headers: { cookie }, signal: looking.signal }).catch(() => {});
-  const page = async () => await (await fetch(url("/"), { headers: { cookie } })).text();
-  const token = /name="form_token" value="([0-9a-f]+)"/.exec(await page())?.[1] ?? "";
-  return {
-    page,
-    does: async (path: string, fields: Record<string, string>): Promise<string> => {
-      const all = { form_token: token, confirmed: "yes", ...fields };
-      const reply = await post(path, all, { cookie, accept: "application/json" });
-      return ((await reply.json()) as { text: string }).text;
-    },
-  };
 }
 
 const WAIT = { timeout: 60_000, interval: 50 };
@@ -122,7 +100,7 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
       signal,
     ),
   );
-  const anna = await person(bench);
+  const anna = await panelPerson(bench);
   await expect
     .poll(anna.page, WAIT)
     .toMatch(/id="program-compose-agent-compose-agent"[^]*alive[^]*id="program-agent-agent-1"[^]*alive[^]*works on it/);
@@ -166,35 +144,5 @@ test("through a real compose-agent people see its tickets, sessions and cluster,
   await expect.poll(anna.page, WAIT).toContain("The compose-agent does not answer");
   expect(await anna.does("/commands", { command: "restart", component: "tikv0" })).toMatch(
     /refused.*does not answer.*no agent holds the engine/,
-  );
-});
-
-test("in legacy mode the agent that holds the engine fetches people's commands, carries them out and reports", async () => {
-  const engine = nodes();
-  const tickets = await ticketFile();
-  const control = new ScriptedControl();
-  control.down = "there is no compose-agent here";
-  const bench = await panelBench(control, { deploymentHash: DEPLOYMENT });
-  onTestFinished(() => bench[Symbol.asyncDispose]());
-  const settings = settingsOf(bench, `${bench.folder}/tokens`);
-  const life = beside((signal) =>
-    keepKnownToPanel({ settings, client: null, engine, tickets, mode: "propose", doing: () => "" }, deps, signal),
-  );
-  const anna = await person(bench);
-  await expect.poll(anna.page, WAIT).toMatch(/Legacy mode[^]*id="program-agent-agent-1"[^]*legacy mode/);
-  expect(await anna.does("/commands", { command: "pause", component: "tikv1" })).toMatch(
-    /^pause tikv1: done · by the agent · plane status_panel/,
-  );
-  expect((await engine.inspect("tikv1" as Component, AbortSignal.timeout(5_000))).status).toBe("paused");
-  expect(await anna.does("/commands", { command: "start", component: "tikv7" })).toMatch(/failed · by the agent/);
-  const { ticket } = await tickets.reportViolation(violation({ instance: CLUSTER as InstanceId }));
-  expect(await anna.does("/commands", { command: "ticket_hold", ticket: String(ticket.id) })).toMatch(
-    /done · by the agent/,
-  );
-  expect((await tickets.get(ticket.id)).held).toBe(true);
-  life.abort(new Error("the agent ends"));
-  bench.clock.move(60_000);
-  expect(await anna.does("/commands", { command: "start", component: "tikv1" })).toMatch(
-    /refused.*agent that holds the engine is gone/,
   );
 });

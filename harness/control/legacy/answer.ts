@@ -23,6 +23,8 @@ export interface AnswerParts {
   readonly mode: SafetyMode;
 }
 
+const question = z.object({ target: z.string().max(2_000), body: z.unknown().optional() });
+
 interface Question {
   readonly method: string;
   readonly path: RegExp;
@@ -46,15 +48,15 @@ export async function answerOrder(
   deps: Pick<Deps, "clock">,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const { target, body } = z.object({ target: z.string().max(2_000), body: z.unknown() }).parse(params);
+  const { target, body } = read(question, params);
   const url = new URL(target, "http://agent");
-  for (const question of questions(parts, deps, signal)) {
-    const match = question.method === method ? question.path.exec(url.pathname) : null;
+  for (const { path, scope, answer, ...its } of questions(parts, deps, signal)) {
+    const match = its.method === method ? path.exec(url.pathname) : null;
     if (match === null) continue;
-    if (question.scope !== null && !scopes.includes(question.scope))
-      throw new HarnessError("not-supported", `the panel's key may not: ${question.scope}`);
+    if (scope !== null && !scopes.includes(scope))
+      throw new HarnessError("not-supported", `the panel's key may not: ${scope}`);
     const query = Object.fromEntries(url.searchParams);
-    return await question.answer({ id: decodeURIComponent(match[1] ?? ""), query, body });
+    return await answer({ id: decodeURIComponent(match[1] ?? ""), query, body });
   }
   throw new HarnessError("not-found", `an agent in legacy mode does not answer ${method} ${url.pathname}`);
 }

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { errorText, HarnessError } from "../../base/errors.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { Deps } from "../../protocol.ts";
@@ -112,7 +111,7 @@ async function answered(
     };
     return { ...told, status: "success", result, completed_at: isoTime(clock.now()) };
   } catch (error) {
-    const code = error instanceof HarnessError ? error.code : error instanceof z.ZodError ? "usage" : "internal";
+    const code = error instanceof HarnessError ? error.code : "internal";
     const why = errorText(error).slice(0, 1_000);
     return { ...told, status: "failed", error: why, error_code: code, completed_at: isoTime(clock.now()) };
   }

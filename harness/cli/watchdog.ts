@@ -8,6 +8,7 @@ import { plain } from "../base/plain-text.ts";
 import { auditIn, controlHome, defaultStateDir, openAudit } from "../control/audit/index.ts";
 import { DEFAULT_DASHBOARD_URL, keepRegistered, ownAssertions } from "../control/registration.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
+import { plainName } from "../control/settings/values.ts";
 import { openTokens } from "../control/tokens/index.ts";
 import {
   auditedAgentActs,
@@ -76,10 +77,17 @@ export function watchdogCommand(io: CliIo): Command {
 
 function common(command: Command): Command {
   return command
-    .option("--deployment <hash>", "whose records; default: DEPLOYMENT_HASH of the settings")
+    .option("--deployment <hash>", "whose records; default: DEPLOYMENT_HASH of the settings", name)
     .option("--config <file>", "settings; default ~/.config/operator/config.json")
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
     .option("--json", "one JSON object per line");
+}
+
+/** As DEPLOYMENT_HASH is read: it names a file. */
+function name(text: string): string {
+  const read = plainName.safeParse(text);
+  if (!read.success) throw new InvalidArgumentError(read.error.issues.map(({ message }) => message).join("; "));
+  return read.data;
 }
 
 function count(text: string): number {

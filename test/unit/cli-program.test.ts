@@ -48,6 +48,7 @@ describe("the command line", () => {
     [["ticket", "list", "--jsn"], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
     [["ticket", "create", "--message", "x"], /required option '--invariant <name>' not specified/],
     [["ticket", "show", "x"], /a ticket's number, e.g. 3/],
+    [["watchdog", "run", "--deployment", "../../x"], /must be letters, digits, dots, dashes and underscores/],
     [["ticket", "list", "--status", "shut"], /Allowed choices are open, acknowledged, diagnosed, resolved/],
   ])("%j is refused with a sentence and code 2", async (args, sentence) => {
     const { code, out, err } = await lab(args);

@@ -33,20 +33,12 @@ export interface Proposal {
   readonly timeoutMs: number;
 }
 
-export interface Approval {
+export interface Approval extends Omit<Proposal, "timeoutMs"> {
   readonly id: string;
   readonly status: ApprovalStatus;
-  readonly claim: Claim;
-  readonly instance: InstanceId;
-  readonly sessionId: string | null;
-  readonly operator: string;
-  readonly tool: string;
-  readonly input: unknown;
-  readonly effect: Exclude<Effect, "read">;
   /** Of tool and input (`callDigest`), and of the state (`digestOf`). */
   readonly callDigest: string;
   readonly stateDigest: string;
-  readonly state: unknown;
   readonly requestedAt: EpochMs;
   /** How long is left to decide; 0 once decided or over. */
   readonly remainingMs: number;

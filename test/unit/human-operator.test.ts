@@ -1,28 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { buildTools } from "../../harness/agent/tools/index.ts";
 import { human } from "../../harness/agent/operators/human/index.ts";
 import { parseLine, usageOf } from "../../harness/agent/operators/human/parse-line.ts";
 import type { Terminal } from "../../harness/agent/operators/human/terminal.ts";
-import { tikvKit } from "../../subjects/tikv/kit/index.ts";
-import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
-import { COMPONENTS, ScriptedCluster } from "../support/scripted-cluster.ts";
-import { ManualClock } from "../support/manual-clock.ts";
+import { scriptedTools } from "../support/scripted-tools.ts";
 import { WorkBench } from "../support/work-bench.ts";
 
-const clock = new ManualClock();
-const cluster = new ScriptedCluster(clock);
-const deps = { clock, fetch: cluster.fetch };
-const tools = buildTools(
-  {
-    engine: cluster.engine,
-    kit: tikvKit({ endpoints: cluster.endpoints, pdUrls: cluster.pdUrls }, deps),
-    prometheus: prometheusClient({ url: "http://prometheus:9090" }, deps),
-    clock,
-    components: COMPONENTS,
-    findings: { submitted: null },
-  },
-  "execute",
-);
+const tools = scriptedTools();
 
 /** A person who types these lines and then leaves. */
 function person(lines: readonly string[]): { readonly terminal: Terminal; readonly screen: () => string } {

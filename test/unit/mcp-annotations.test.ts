@@ -1,26 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { buildTools } from "../../harness/agent/tools/index.ts";
 import { annotationsOf, effectsOf } from "../../harness/mcp/annotations.ts";
 import type { Effect } from "../../harness/protocol.ts";
-import { prometheusClient } from "../../subjects/tikv/kit/clients/prometheus.ts";
-import { tikvKit } from "../../subjects/tikv/kit/index.ts";
-import { ManualClock } from "../support/manual-clock.ts";
-import { COMPONENTS, ScriptedCluster } from "../support/scripted-cluster.ts";
+import { scriptedTools } from "../support/scripted-tools.ts";
 
-const clock = new ManualClock();
-const cluster = new ScriptedCluster(clock);
-const deps = { clock, fetch: cluster.fetch };
-const tools = buildTools(
-  {
-    engine: cluster.engine,
-    kit: tikvKit({ endpoints: cluster.endpoints, pdUrls: cluster.pdUrls }, deps),
-    prometheus: prometheusClient({ url: "http://prometheus:9090" }, deps),
-    clock,
-    components: COMPONENTS,
-    findings: { submitted: null },
-  },
-  "execute",
-);
+const tools = scriptedTools();
 
 /** Calls that go as far as their tool can, by what they come to; every other tool's calls are all of one kind. */
 const FAR: Readonly<Record<string, object>> = {

@@ -1,14 +1,21 @@
 import { request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import Sqlite from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { EngineError } from "../../harness/base/errors.ts";
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { auditIn, readAudit, verifyAudit, type AuditRecord } from "../../harness/control/audit/index.ts";
+import { AuditError } from "../../harness/control/audit/errors.ts";
+import type { Plane } from "../../harness/control/planes.ts";
+import { TokenError } from "../../harness/control/tokens/index.ts";
 import { openTickets } from "../../tickets/index.ts";
-import { startControl, type TestControl, type TestControlOptions } from "../support/control-server.ts";
+import { DEPLOYMENT, startControl, type TestControl, type TestControlOptions } from "../support/control-server.ts";
+import { MemoryTokens } from "../support/memory-tokens.ts";
 import { ScriptedEngine } from "../support/scripted-engine.ts";
 import { command, send, signed, type WireRequest } from "../support/signed-request.ts";
 import { ticketFolder, violation } from "../support/ticket-folder.ts";
@@ -34,6 +41,8 @@ const audited = (control: TestControl): readonly AuditRecord[] => {
 
 const until = (check: () => boolean | Promise<boolean>, what: string) =>
   waitFor(async () => (await check()) || null, { clock: systemClock, timeoutMs: 20_000, everyMs: 10, what });
+
+const plain = (target: string): WireRequest => ({ method: "GET", target, headers: {}, body: "" });
 
 /** Sent, and hung up on when told. */
 function hangingUp(control: TestControl, { method, target, headers, body }: WireRequest): () => void {
@@ -194,4 +203,125 @@ test("a poller gets no write of an agent that has lost the incident meanwhile", 
     error_code: "lease-lost",
   });
   expect(audited(control)).toContainEqual(expect.objectContaining({ commandId: "lost", verdict: "refused" }));
+});
+
+describe("what callers are told", () => {
+  test("metrics are there when the ticket file is away, and count once however many ask at the same time", async () => {
+    const path = join(ticketFolder(), "tickets.db");
+    const tickets = await openTickets(path, { clock: systemClock, ids: randomIds, log: silentLog });
+    const at = systemClock.now();
+    const state = { state: "unhealthy", reason: "exited with 1", attempts: 5, maxAttempts: 5, gaveUp: true } as const;
+    await tickets.watchdog.record(
+      {
+        ...state,
+        deployment: DEPLOYMENT,
+        component: "agent",
+        legacy: false,
+        nextAttemptAt: null,
+        lookedAt: at,
+        everyMs: 9,
+      },
+      {},
+      [{ at, kind: "gave-up", state: "unhealthy", reason: "five attempts", attempt: 5 }],
+    );
+    const control = await started({ tickets });
+    const scrape = () => send(control, plain("/metrics"));
+    for (const { text } of await Promise.all(Array.from({ length: 20 }, scrape)))
+      expect(text).toContain('control_watchdog_events_total{component="agent",kind="gave-up"} 1');
+    await tickets[Symbol.asyncDispose]();
+    const away = await scrape();
+    expect([away.status, away.text.includes("control_queue_depth")]).toEqual([200, true]);
+  });
+
+  test("people read what went wrong; the agent and strangers no paths of this machine", async () => {
+    const provider = new MemoryTokens();
+    const control = await started({ provider });
+    provider.failure = new TokenError("permissions", "cannot use /home/somebody/tokens");
+    const rotate = (plane: Plane) => send(control, signed(control, "/api/v1/auth/rotate-token", {}, { plane }));
+    expect((await rotate("status_panel")).json).toMatchObject({
+      code: "unavailable",
+      error: expect.stringContaining("somebody"),
+    });
+    const agent = await rotate("compose_agent");
+    expect(agent).toMatchObject({ status: 503, json: { code: "unavailable" } });
+    expect(agent.text).not.toContain("/");
+    control.engine.broken = new EngineError("engine-unreachable", "no answer at /home/somebody/engine.sock");
+    const list = (plane: Plane) => send(control, signed(control, EXECUTE, command("list"), { plane }));
+    expect((await list("status_panel")).text).toContain("somebody");
+    expect((await list("compose_agent")).json).toMatchObject({ status: "failed", error_code: "engine-unreachable" });
+    expect((await list("compose_agent")).text).not.toContain("somebody");
+  });
+
+  test("an audit that cannot be written stops rotations and decisions too, and says so by its code", async () => {
+    const control = await started({
+      wrapAudit: (trail) => ({ ...trail, event: () => Promise.reject(new AuditError("cannot write /var/audit")) }),
+    });
+    const before = control.tokens.current("compose_agent")?.token;
+    const answer = await send(control, signed(control, "/api/v1/auth/rotate-token", {}));
+    expect(answer).toMatchObject({ status: 503, json: { code: "audit-failed" } });
+    expect(answer.text).not.toContain("/var");
+    expect(control.tokens.current("compose_agent")?.token).toBe(before);
+  });
+
+  test("a body that is nested by the thousand is refused, also as a poller's result", async () => {
+    const control = await started({ workers: null });
+    const nested = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
+    expect((await send(control, signed(control, EXECUTE, nested))).json.code).toBe("malformed");
+    await send(control, signed(control, ENQUEUE, { command_id: "c", name: "list" }));
+    await control.client("compose_agent", { agentId: "tester" }).wait(5_000, AbortSignal.timeout(20_000));
+    const report = `{"command_id":"c","status":"success","completed_at":"now","result":${nested}}`;
+    const told = await send(control, signed(control, "/api/v1/commands/report", report));
+    expect(told).toMatchObject({ status: 400, json: { code: "malformed" } });
+  });
+});
+
+describe("what stays open", () => {
+  test("so many of one plane and no more; who leaves makes room, and the other plane has its own", async () => {
+    const control = await started({ limits: { openRequests: 2 } });
+    const wait = (plane: Plane) => signed(control, `/api/v1/commands/wait/${DEPLOYMENT}?timeout=30`, null, { plane });
+    const leave = [hangingUp(control, wait("compose_agent")), hangingUp(control, wait("compose_agent"))];
+    await until(
+      async () => (await send(control, signed(control, "/api/v1/engine/events", null))).status === 429,
+      "both to be open",
+    );
+    const person = signed(control, `/api/v1/commands/wait/${DEPLOYMENT}?timeout=0`, null, { plane: "status_panel" });
+    expect((await send(control, person)).status).toBe(204);
+    for (const go of leave) go();
+    const short = () => signed(control, `/api/v1/commands/wait/${DEPLOYMENT}?timeout=0`, null);
+    await until(async () => (await send(control, short())).status === 204, "room again");
+  });
+
+  test("a stream whose reader does not read ends, and holds nothing more", async () => {
+    const control = await started();
+    const [over, padding] = [Promise.withResolvers<number>(), "x".repeat(4_000)];
+    control.engine.events = async function* (signal: AbortSignal) {
+      let told = 0;
+      try {
+        for (; !signal.aborted; told++) {
+          if (told % 50 === 0) await setImmediate();
+          yield { at: systemClock.now(), padding } as never;
+        }
+      } finally {
+        over.resolve(told);
+      }
+    };
+    const { hostname, port } = new URL(control.server.url ?? "");
+    const { target, headers } = signed(control, "/api/v1/engine/events", null);
+    const silent = connect(Number(port), hostname);
+    onTestFinished(() => void silent.destroy());
+    silent.on("error", () => undefined).pause();
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    silent.write(`GET ${target} HTTP/1.1\r\nhost: x\r\n${lines.join("")}\r\n`);
+    expect(await over.promise).toBeGreaterThan(1_000);
+  });
+
+  test("an engine that does not heed its signal is left behind: slot and container are free again", async () => {
+    // Fifty times as fast, since it is all about waiting.
+    const clock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal) };
+    const control = await started({ clock, workers: { min: 1, max: 1 } });
+    control.engine.disconnect = () => new Promise(() => undefined);
+    const hung = await send(control, signed(control, EXECUTE, command("disconnect", tikv1)));
+    expect(hung.json).toMatchObject({ status: "unknown", error_code: "timeout" });
+    expect((await send(control, signed(control, EXECUTE, command("pause", tikv1)))).json.status).toBe("success");
+  });
 });

@@ -34,7 +34,7 @@ export function createControlApp(core: ServerCore): Hono<ControlEnv> {
       throw new Error(`${method} ${path} is not in the document, or under another scope`);
     app.on(method, path, async (c) => {
       const began = core.deps.clock.monotonic();
-      const answer = await answered(core, c, scope, run);
+      const answer = await answered(core, c, { path, scope }, run);
       const long =
         answer.headers.get("content-type")?.startsWith("text/event-stream") === true || path.includes("/wait/");
       if (!long) core.metrics.request(path, answer.status, (core.deps.clock.monotonic() - began) / 1_000);
@@ -59,27 +59,39 @@ export function createControlApp(core: ServerCore): Hono<ControlEnv> {
   return app;
 }
 
+/** Requests that stay open while nothing happens: a caller may have so many of them and no more. */
+const STAYING = new Set([
+  "/api/v1/commands/wait/:hash",
+  "/api/v1/sessions/:id/entries",
+  "/api/v1/events",
+  "/api/v1/engine/events",
+]);
+
 async function answered(
   core: ServerCore,
   c: ControlContext,
-  scope: RouteSpec["scope"],
+  { path, scope }: Pick<RouteSpec, "path" | "scope">,
   run: Signed,
 ): Promise<Response> {
   const gone = new AbortController();
   c.env.outgoing.once("close", () => gone.abort(new ApiError("unavailable", "the caller is gone")));
+  let caller: Caller | null = null;
   try {
     if (scope === null) return await run(c, NOBODY, gone.signal);
-    const caller = await core.gate.authenticate(c.env.incoming, gone.signal);
+    caller = await core.gate.authenticate(c.env.incoming, gone.signal);
     if (core.ending.aborted) throw new ApiError("unavailable", "the server ends");
     if (scope !== "command") core.gate.allow(caller, scope);
+    if (STAYING.has(path)) core.gate.stay(caller, gone.signal);
     return await run(c, caller, gone.signal);
   } catch (error) {
-    return refusedAnswer(core, c, error);
+    return refusedAnswer(core, c, error, caller);
   }
 }
 
-function refusedAnswer(core: ServerCore, c: ControlContext, error: unknown): Response {
-  const refusal = refusalOf(error) ?? new ApiError("unavailable", "the server failed; its log says why");
+/** @param caller null = a stranger. Only people are told a failure's own words: they name paths of this machine. */
+function refusedAnswer(core: ServerCore, c: ControlContext, error: unknown, caller: Caller | null = null): Response {
+  const refusal =
+    refusalOf(error, caller?.plane ?? null) ?? new ApiError("unavailable", "the server failed; its log says why");
   if (!(error instanceof ApiError)) core.deps.log.error("control.request-failed", { why: errorText(error) });
   const { status, code, message, extra } = refusal;
   const retryMs = extra["retry_after_ms"];

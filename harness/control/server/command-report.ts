@@ -26,13 +26,35 @@ export function succeeded(what: Reported, performed: Performed, durationMs: numb
  * What a failure says about the act. A write whose engine went away or did not answer in time may have been done: that
  * is `unknown`. A program that was run too long has been ended, which is known.
  */
-export function failed(what: Reported, error: unknown, effect: Effect, durationMs: number): CommandReport {
+export function failed(
+  what: Reported,
+  error: unknown,
+  effect: Effect,
+  durationMs: number,
+  told = errorText(error),
+): CommandReport {
   const code = error instanceof HarnessError ? error.code : "internal";
   const lost = code === "engine-unreachable" || code === "interrupted" || code === "internal";
   const late = code === "timeout" && !(error instanceof EngineError && what.name === "exec");
   const status = effect !== "read" && (lost || late) ? "unknown" : "failed";
-  return report(what, { status, error: errorText(error), code }, null, durationMs);
+  return report(what, { status, error: told, code }, null, durationMs);
 }
+
+/** For the agent: what is wrong with the engine or with us names paths of this machine, and is in the log. */
+export function plainText(error: unknown): string {
+  const code = error instanceof HarnessError ? error.code : "internal";
+  if (code === "engine-unreachable" || code === "engine-permission") return "the engine does not answer";
+  return OURS.has(code) ? `the server failed (${code}); its log says why` : errorText(error);
+}
+
+const OURS: ReadonlySet<string> = new Set([
+  "internal",
+  "store-failed",
+  "tickets-locked",
+  "tickets-readonly",
+  "tickets-corrupt",
+  "tickets-full",
+]);
 
 export function notKnown(what: Reported, why: string): CommandReport {
   return report(what, { status: "unknown", error: why, code: "engine-failed" }, null, 0);

@@ -9,7 +9,7 @@ import type { WorkerSlots } from "../queue/worker-slots.ts";
 import { ApiError } from "./api-error.ts";
 import type { CommandCounts } from "./command-counts.ts";
 import { CommandEnds } from "./command-ends.ts";
-import { failed, succeeded, targetOf, type Reported } from "./command-report.ts";
+import { failed, plainText, succeeded, targetOf, type Reported } from "./command-report.ts";
 import type { EventHub } from "./event-hub.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import type { ControlMetrics } from "./metrics.ts";
@@ -245,12 +245,16 @@ export class CommandRunner {
     const limit = { ms: commandSpec(name).timeoutMs(params), what: `${name} ${targetOf(params) ?? ""}`.trim(), signal };
     let report: CommandReport;
     try {
-      const performed = await withDeadline(this.#clock, limit, (inner) => perform(name, params, this.parts, inner));
+      const performed = await withDeadline(this.#clock, limit, (inner) =>
+        orAbandoned(this.#clock, inner, perform(name, params, this.parts, inner)),
+      );
       report = succeeded(what, performed, this.#clock.monotonic() - began);
     } catch (error) {
       if (!(error instanceof HarnessError) && !signal.aborted && !(error instanceof ApiError))
         this.#log.error("control.command-failed", { name, why: errorText(error) });
-      report = failed(what, error, effect, this.#clock.monotonic() - began);
+      const told = asked.plane === "status_panel" ? errorText(error) : plainText(error);
+      if (told !== errorText(error)) this.#log.warn("control.engine-failed", { name, why: errorText(error) });
+      report = failed(what, error, effect, this.#clock.monotonic() - began, told);
     }
     const seconds = (this.#clock.monotonic() - began) / 1_000;
     this.parts.metrics.command(asked.plane, name, report.status, seconds);
@@ -288,6 +292,26 @@ export class CommandRunner {
       this.#log.error("control.audit-failed", { why: errorText(failure) });
       throw new ApiError("audit-failed", "the audit cannot be written: no command runs until it can");
     }
+  }
+}
+
+/** What does not end soon after it was told to is left behind: an engine that hangs must not keep slot and container. */
+const HEED_MS = 3_000;
+
+async function orAbandoned<T>(clock: Clock, signal: AbortSignal, act: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const abandoned = Promise.withResolvers<never>();
+  const late = (): void =>
+    void clock.sleep(HEED_MS, done.signal).then(
+      () => abandoned.reject(signal.reason as Error),
+      () => undefined,
+    );
+  signal.addEventListener("abort", late, { once: true });
+  try {
+    return await Promise.race([act, abandoned.promise]);
+  } finally {
+    signal.removeEventListener("abort", late);
+    done.abort("it is over");
   }
 }
 

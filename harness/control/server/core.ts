@@ -23,6 +23,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   requestsPerSecond: 100,
   burst: 400,
   waitMs: 60_000,
+  openRequests: 128,
   queued: 1_000,
 };
 const DEFAULT_WORKERS = { min: 2, max: 16 };

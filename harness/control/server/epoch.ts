@@ -2,7 +2,7 @@ import type { Clock, Ids } from "../../protocol.ts";
 import { MAX_SKEW_MS } from "../signing.ts";
 
 /** A nonce is remembered for as long as its timestamp can pass, and a clock that went back a little makes it pass longer. */
-const KEPT_MS = 3 * MAX_SKEW_MS;
+const KEPT_MS = 3 * MAX_SKEW_MS + 1_000;
 /** Every one was sent by a holder of a token; beyond it the oldest are forgotten by a new epoch. */
 const MOST = 500_000;
 

@@ -17,10 +17,10 @@ export function eventRoutes(core: ServerCore, route: AddRoute): void {
       const events = await hub.poll(from, Math.min(timeout * 1_000, limits.waitMs), until);
       return c.json({ events, last: events.at(-1)?.id ?? from });
     }
-    return stream(c, until, deps, async function* () {
+    return stream(c, until, deps, async function* (open) {
       let last = from;
-      while (!until.aborted)
-        for (const event of await hub.poll(last, BEAT_MS, until)) {
+      while (!open.aborted)
+        for (const event of await hub.poll(last, BEAT_MS, open)) {
           last = event.id;
           yield event;
         }
@@ -30,9 +30,8 @@ export function eventRoutes(core: ServerCore, route: AddRoute): void {
   // From the engine itself and not from the hub: nothing that was caused before this request is in it.
   route("GET", "/api/v1/engine/events", "containers:read", (c, _, gone) => {
     const until = AbortSignal.any([gone, core.ending]);
-    const events = options.engine.events(until);
-    return stream(c, until, deps, async function* () {
-      for await (const data of events) yield { id: String(data.at), type: "engine", data };
+    return stream(c, until, deps, async function* (open) {
+      for await (const data of options.engine.events(open)) yield { id: String(data.at), type: "engine", data };
     });
   });
 }
@@ -43,32 +42,41 @@ interface Event {
   readonly data: unknown;
 }
 
-/** Server-sent events. The first line says that listening has begun. */
+/** Events that wait for a reader who does not read; then the stream ends, and who comes back is told what it missed. */
+const MOST_UNREAD = 4_000;
+
+/** Server-sent events. The first line says that listening has begun; `events` is asked before that. */
 function stream(
   c: ControlContext,
   until: AbortSignal,
   { clock }: Pick<ServerCore["deps"], "clock">,
-  events: () => AsyncIterable<Event>,
+  events: (open: AbortSignal) => AsyncIterable<Event>,
 ): Response {
   const encoder = new TextEncoder();
   const over = new AbortController();
+  const open = AbortSignal.any([until, over.signal]);
   const source = new ReadableStream<Uint8Array>({
     async start(controller) {
       const say = (text: string): void => {
-        if (!over.signal.aborted) controller.enqueue(encoder.encode(text));
+        if (over.signal.aborted) return;
+        controller.enqueue(encoder.encode(text));
+        if ((controller.desiredSize ?? 0) > -MOST_UNREAD) return;
+        over.abort("the reader does not read");
+        c.env.outgoing.destroy();
       };
       say(": listening\n\n");
-      void beat(say, AbortSignal.any([until, over.signal]), clock);
+      void beat(say, open, clock);
       try {
-        for await (const { id, type, data } of events())
+        for await (const { id, type, data } of events(open))
           say(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
       } catch {
         // It ends; who reads comes back and is told what is wrong.
       }
-      over.abort();
+      if (over.signal.aborted) return;
+      over.abort("it is over");
       controller.close();
     },
-    cancel: () => over.abort(),
+    cancel: () => over.abort("nobody reads it"),
   });
   return c.body(source, 200, {
     "content-type": "text/event-stream",

@@ -50,6 +50,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #deps: { readonly clock: Clock; readonly log: Log };
   readonly #rates: ReadonlyMap<Plane, RateLimit>;
+  readonly #open = new Map<Plane, number>();
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #untold = 0;
 
@@ -82,6 +83,16 @@ export class Gate {
   /** Takes one request of a plane's quota; 0, or how many ms too early it came. */
   rate(plane: Plane): number {
     return this.#rates.get(plane)?.take() ?? 0;
+  }
+
+  /** One more request of this plane that stays open until it is gone. @throws ApiError 429 */
+  stay({ plane }: Caller, gone: AbortSignal): void {
+    const open = this.#open.get(plane) ?? 0;
+    if (open >= this.#options.limits.openRequests)
+      throw new ApiError("rate-limited", `${open} requests of ${plane} are open already`, { retry_after_ms: 1_000 });
+    if (gone.aborted) return;
+    this.#open.set(plane, open + 1);
+    gone.addEventListener("abort", () => this.#open.set(plane, (this.#open.get(plane) ?? 1) - 1), { once: true });
   }
 
   async #body(request: IncomingMessage): Promise<Buffer> {

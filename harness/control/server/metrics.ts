@@ -17,6 +17,7 @@ const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Prometheus metrics of one server, in a registry of their own. Labels come from closed lists, never from callers. */
 export class ControlMetrics {
   readonly #registry = new Registry();
+  #reading: Promise<string> | null = null;
   readonly #commands = this.#counter("control_commands_total", "commands by plane, command and outcome", [
     "plane",
     "command",
@@ -81,8 +82,10 @@ export class ControlMetrics {
     if (sources.tickets !== null) this.#watchdog(sources.tickets, sources.deploymentHash);
   }
 
+  /** One reading for all who ask meanwhile: two that overlap would count what is sampled twice. */
   text(): Promise<string> {
-    return this.#registry.metrics();
+    this.#reading ??= this.#registry.metrics().finally(() => (this.#reading = null));
+    return this.#reading;
   }
 
   get contentType(): string {
@@ -91,7 +94,9 @@ export class ControlMetrics {
 
   #watchdog(tickets: Tickets, deployment: string): void {
     const labels = ["component"];
-    const targets = () => tickets.watchdog.targets(deployment);
+    // A ticket file that is away is said by /health; the other metrics are wanted then more than ever.
+    const targets = () => tickets.watchdog.targets(deployment).catch(() => []);
+    const totals = () => tickets.watchdog.totals().catch(() => []);
     this.#gauge(
       "control_watchdog_state",
       "1 = the state that the watchdog sees",
@@ -108,12 +113,12 @@ export class ControlMetrics {
       "decisions of the watchdog",
       ["component", "kind"],
       async (counter) => {
-        for (const { component, kind, count, deployment: of } of await tickets.watchdog.totals())
+        for (const { component, kind, count, deployment: of } of await totals())
           if (of === deployment) counter.inc({ component, kind }, count);
       },
     );
     this.#sampled("control_watchdog_give_ups_total", "how often the watchdog gave up", labels, async (counter) => {
-      for (const { component, kind, count, deployment: of } of await tickets.watchdog.totals())
+      for (const { component, kind, count, deployment: of } of await totals())
         if (of === deployment && kind === "gave-up") counter.inc({ component }, count);
     });
   }

@@ -34,7 +34,9 @@ export interface ServerLimits {
   readonly burst: number;
   /** Longest long poll. */
   readonly waitMs: number;
-  /** Commands that wait in the queue at once; more are answered 429. */
+  /** Long polls and streams of one plane that are open at once; more are answered 429. */
+  readonly openRequests: number;
+  /** Commands of one plane that wait in the queue at once; more are answered 429. */
   readonly queued: number;
 }
 

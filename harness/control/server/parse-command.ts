@@ -14,7 +14,18 @@ export function bodyAs<S extends z.ZodType>(schema: S, { body }: Pick<Caller, "b
   } catch (error) {
     throw new ApiError("malformed", `the body is not JSON: ${(error as Error).message.slice(0, 200)}`);
   }
+  if (isDeeperThan(json, MOST_DEPTH)) throw new ApiError("malformed", `the body is nested deeper than ${MOST_DEPTH}`);
   return checked(schema, json);
+}
+
+/** Nothing of ours comes near; what is nested by the thousand can be read, and never written again (`JSON.stringify`). */
+const MOST_DEPTH = 32;
+
+function isDeeperThan(json: unknown, most: number): boolean {
+  let level: readonly unknown[] = [json];
+  for (let depth = 0; depth <= most && level.length > 0; depth++)
+    level = level.flatMap((value) => (value !== null && typeof value === "object" ? Object.values(value) : []));
+  return level.length > 0;
 }
 
 /** @throws ApiError `malformed`. */

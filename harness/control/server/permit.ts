@@ -4,6 +4,7 @@ import { LeaseLostError, type Tickets } from "../../../tickets/index.ts";
 import type { CommandName, CommandRequest } from "../contract.ts";
 import type { Plane } from "../planes.ts";
 import { isCommandOfTool } from "../tool-command.ts";
+import { AuditError } from "../audit/errors.ts";
 import { ApiError } from "./api-error.ts";
 
 export interface PermitOptions {
@@ -76,11 +77,16 @@ async function assertOurs(
     throw new ApiError("lease-lost", "that incident is of another cluster");
 }
 
-/** Which refusal a failure of the harness is; null = none, it is a defect. */
-export function refusalOf(error: unknown): ApiError | null {
+/**
+ * Which refusal a failure of the harness is; null = none, it is a defect. @param plane of who is told: people read what
+ * went wrong, everybody else one word of it.
+ */
+export function refusalOf(error: unknown, plane: Plane | null): ApiError | null {
   if (error instanceof ApiError) return error;
-  if (error instanceof HarnessError && error.code === "not-found") return new ApiError("not-found", error.message);
-  if (error instanceof HarnessError && error.code === "wrong-state") return new ApiError("wrong-state", error.message);
-  if (error instanceof HarnessError) return new ApiError("unavailable", error.message);
-  return null;
+  if (!(error instanceof HarnessError)) return null;
+  const { code, message } = error;
+  if (code === "not-found" || code === "wrong-state") return new ApiError(code, message);
+  if (error instanceof AuditError)
+    return new ApiError("audit-failed", "the audit cannot be written: nothing is done until it can");
+  return new ApiError("unavailable", plane === "status_panel" ? message : `what this needs does not work: ${code}`);
 }

@@ -34,15 +34,12 @@ export function ticketRoutes(core: ServerCore, route: AddRoute): void {
   route("POST", "/api/v1/approvals/:id", "approvals:decide", async (c, caller) => {
     const decision = bodyAs(decideRequest, caller);
     const id = c.req.param("id") ?? "";
-    const decided = await file().decide(id, decision);
     const { decision: verdict, by } = decision;
-    await options.audit.event("approval-decided", {
-      id,
-      decision: verdict,
-      by,
-      plane: caller.plane,
-      caller: caller.agentId,
-    });
+    const said = { id, decision: verdict, by, plane: caller.plane, caller: caller.agentId };
+    // Before it as well: a yes that is in force and in no audit is what must not be.
+    await options.audit.event("approval-decision-asked", said);
+    const decided = await file().decide(id, decision);
+    await options.audit.event("approval-decided", said);
     return c.json(decided);
   });
 

@@ -26,6 +26,7 @@ import { ownImages } from "../engine/own-images.ts";
 import { DEFAULT_PAGE_PORT, defaultUsersFile } from "../panel/config.ts";
 import { openUsers } from "../panel/users.ts";
 import type { SubjectInstance } from "../protocol.ts";
+import { tokensBelow } from "../trial/control.ts";
 import { attach } from "./agent-attach.ts";
 import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -171,8 +172,24 @@ async function start(flags: StartFlags, io: CliIo): Promise<void> {
 async function controlFor(instance: SubjectInstance, flags: StartFlags, mode: SafetyMode, io: CliIo) {
   const variant = { name: flags.operator ?? "runbook", mode, model: null, usdCap: null, runbookDirs: [] };
   const control = await standingControl(instance, { tickets: ticketPath(io, flags.db), variant }, io);
-  io.err(`compose mode; status panel: ${control.panel}\naudit: \`lab audit show ${control.folder}\`\n`);
+  io.err(
+    `compose mode; status panel: ${control.panel}\naudit: \`lab audit show ${control.folder}\`\n` +
+      `a request by hand: ${byHand(control)} npx lab control call list\n`,
+  );
   return control;
+}
+
+/** What points `lab control` at a control plane that is no deployment's of this machine. */
+function byHand({
+  operator,
+  folder,
+}: {
+  readonly operator: Readonly<Record<string, string>>;
+  readonly folder: string;
+}) {
+  const { ENGINE = "", DEPLOYMENT_HASH = "" } = operator;
+  const url = ENGINE.replace(/^control:/, "");
+  return `CONTROL_URL=${url} DEPLOYMENT_HASH=${DEPLOYMENT_HASH} TOKEN_DIR=${tokensBelow(folder)}`;
 }
 
 function programFlags(flags: StartFlags, cwd: string): readonly string[] {
@@ -229,8 +246,8 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   const site = await siteFor(flags, settings, io);
   await requireNetwork(network, io);
   if (mode === "compose" && settings.vault === null) await ensureTokens(settings, io);
-  const built = await ensureAgentImages(mode, io.signal);
-  for (const image of built) io.err(`built ${image}\n`);
+  const building = (tag: string): void => io.err(`building ${tag}, which takes a minute or two the first time\n`);
+  const built = await ensureAgentImages(mode, io.signal, building);
   const running = await runningMode(io.signal);
   const compose = await openAgentCompose(mode, AGENT_PROJECT, site, io.signal);
   // Before they are gone, or a watchdog that runs would bring back what only compose mode has, beside the legacy agent.

@@ -36,11 +36,15 @@ export async function standingControl(
       ...control,
       folder,
       async [Symbol.asyncDispose]() {
-        await control.finish();
-        await control[Symbol.asyncDispose]();
-        for (const part of ["tokens", "handed", "nodes"])
-          await rm(join(folder, part), { recursive: true, force: true });
-        lock.release();
+        try {
+          await control.finish();
+        } finally {
+          // Also where the cluster was taken down meanwhile: what is held would keep this program alive.
+          await control[Symbol.asyncDispose]();
+          for (const part of ["tokens", "handed", "nodes"])
+            await rm(join(folder, part), { recursive: true, force: true });
+          lock.release();
+        }
       },
     };
   } catch (error) {

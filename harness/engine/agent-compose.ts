@@ -44,9 +44,14 @@ const IMAGES: Readonly<Record<AgentMode, readonly ImageBuild[]>> = {
 };
 
 /** Builds those whose sources changed. @returns their tags. @throws HarnessError `image-missing` */
-export async function ensureAgentImages(mode: AgentMode, signal: AbortSignal): Promise<readonly string[]> {
+export async function ensureAgentImages(
+  mode: AgentMode,
+  signal: AbortSignal,
+  onBuild: (tag: string) => void = () => {},
+): Promise<readonly string[]> {
   const built: string[] = [];
-  for (const image of IMAGES[mode]) if (await ensureImage(image, signal)) built.push(image.tag);
+  for (const image of IMAGES[mode])
+    if (await ensureImage(image, signal, () => onBuild(image.tag))) built.push(image.tag);
   return built;
 }
 

@@ -22,13 +22,15 @@ const run = $({ quiet: true, nothrow: true });
  * Builds an image unless one with this tag was built from the same sources. Through the `docker` command and not the
  * API, so that BuildKit and the legacy builder both work.
  *
+ * @param onBuild told before it begins, which may take minutes.
  * @returns true when it was built.
  * @throws HarnessError `image-missing` with the end of the build's output when it fails.
  */
-export async function ensureImage(build: ImageBuild, signal: AbortSignal): Promise<boolean> {
+export async function ensureImage(build: ImageBuild, signal: AbortSignal, onBuild?: () => void): Promise<boolean> {
   const { tag, dockerfile, context } = build;
   const digest = await sourceDigest(build);
   if ((await imageLabels(tag, signal))?.[SOURCE_LABEL] === digest) return false;
+  onBuild?.();
   const before = (await run({ signal })`docker image inspect --format ${"{{.Id}}"} ${tag}`).stdout.trim();
   const built = await run({
     signal,

@@ -254,7 +254,11 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   if (mode === "legacy") await tellWatchdog({ wanted: "stopped", by: "lab agent up --legacy" }, settings, io);
   // What only the other form has would stay.
   if (running !== null && running !== mode) await compose.down({}, io.signal);
-  await compose.up({}, io.signal);
+  await compose.up({}, io.signal).catch((error: unknown) => {
+    const port = error instanceof HarnessError && error.code === "port-taken" ? "PANEL_PORT is the panel's port; " : "";
+    io.err(`${port}what has started goes on, \`lab agent down\` removes it\n`);
+    throw error;
+  });
   const component = mode === "legacy" ? "agent" : null;
   await tellWatchdog({ component, wanted: "running", by: "lab agent up" }, settings, io);
   if (json)

@@ -4,9 +4,10 @@ import type { TrialEvent } from "../../harness/protocol.ts";
 import { RunFolder } from "../../harness/store/run-folder.ts";
 import { IncidentFollower } from "../../harness/trial/incident-follower.ts";
 import { Recorder } from "../../harness/trial/recorder.ts";
-import { nothingCameMeanwhile } from "../../harness/trial/steady-state.ts";
+import type { OperatorRun } from "../../harness/trial/operator-run.ts";
+import { operatorOnSteadyState } from "../../harness/trial/steady-state.ts";
 import { completedRecord } from "../support/records.ts";
-import { CLUSTER, claim, newTickets, NO_USAGE, ticketFolder, violation } from "../support/ticket-folder.ts";
+import { CLUSTER, claim, newTickets, NO_USAGE, ticketFolder, violation, workOn } from "../support/ticket-folder.ts";
 
 const NOTHING_YET = {
   breachMs: null,
@@ -124,14 +125,40 @@ test("a ticket of the start that is closed is not the one that the harm is to br
   expect([seen, record.marks.ticketMs]).toEqual([true, 700]);
 });
 
-test("a ticket that came while the operator started would take its only session: the trial is void", async () => {
+test("an operator that a ticket of its own start has taken is started again, and only the later session counts", async ({
+  signal,
+}) => {
   await using cast = await trial({ counting: false });
-  const { tickets } = cast;
-  const watched = { instance: CLUSTER, tickets };
-  await nothingCameMeanwhile(watched);
+  const { tickets, run, record, follower, clock, shown } = cast;
+  const { scenario } = completedRecord({});
+  const sampler = { held: () => Promise.resolve(true), last: null };
+  const stopped: number[] = [];
+  const launch = async (): Promise<OperatorRun> => {
+    const mine = stopped.length + 1;
+    if (mine === 1) {
+      await tickets.reportViolation(violation({ component: null, invariant: "client_success" }));
+      await workOn(tickets, await claim(tickets), "no-fault");
+    }
+    return {
+      runsIn: "in-process",
+      ended: Promise.resolve({ code: 0, error: null }),
+      stop: async () => void (await tickets.resolveVerified(mine)),
+      [Symbol.asyncDispose]: async () => void stopped.push(mine),
+    };
+  };
+  const again: string[] = [];
+  const watched = { scenario, instance: CLUSTER, tickets, sampler, clock };
+  const operator = await operatorOnSteadyState(watched, launch, (why) => again.push(why), signal);
+  expect(again).toEqual([expect.stringMatching(/^while the operator started, ticket #1 is open/)]);
+  expect(stopped).toEqual([1]);
+  await operator?.[Symbol.asyncDispose]();
+  await clock.advance(500);
+  run.startCounting();
+  await follower.settle();
+  expect(record.session).toBe(null);
   await tickets.reportViolation(violation());
-  await claim(tickets);
-  await expect(nothingCameMeanwhile(watched)).rejects.toThrow(
-    "the steady state did not last until the operator was there: ticket #1 is open (tikv1 does not answer)",
-  );
+  const sessionId = await workOn(tickets, await claim(tickets), "resolved");
+  await follower.settle();
+  expect(record.session?.id).toBe(sessionId);
+  expect(shown.filter(({ type }) => type === "ticket")).toHaveLength(2);
 });

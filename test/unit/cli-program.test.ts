@@ -37,7 +37,7 @@ describe("the command line", () => {
         : command.commands.flatMap((inner) => leaves(inner, `${path} ${inner.name()}`));
     const all = await Promise.all(COMMANDS.map(async ({ name, load }) => leaves(await load(io), name)));
     const without = all.flat().filter(([, command]) => !command.options.some(({ long }) => long === "--json"));
-    expect(without.map(([path]) => path)).toEqual(["agent start", "agent logs"]);
+    expect(without.map(([path]) => path)).toEqual(["agent start", "agent attach", "agent logs"]);
   });
 
   test("--version", async () => expect(await lab(["--version"])).toEqual({ code: 0, out: "1.2.3\n", err: "" }));

@@ -849,7 +849,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: "an operator is judged by what the trial did, not by what its start cost a small machine",
     shownBy: {
       "integration/incident-follower.test.ts": [
-        "a ticket that came while the operator started would take its only session: the trial is void",
+        "an operator that a ticket of its own start has taken is started again, and only the later session counts",
         "a ticket of the start that is closed is not the one that the harm is to bring",
       ],
     },
@@ -1043,6 +1043,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "integration/watchdog-restarts.test.ts": [
         "killed in the middle of a back-off it goes on where it was: the count, and what is left of the pause",
+        "killed after a restart that stopped the container and could not start it again, the next one takes that for its own",
       ],
       "unit/watchdog.test.ts": [
         "and a pending pause survive the watchdog: the one that follows waits only for what is left",
@@ -1446,6 +1447,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "commands a minute are those of the last minute; a server that starts anew begins anew",
         "failures are commands that failed, were refused, or of which nobody knows, by plane",
       ],
+      "unit/panel-headline.test.ts": ["the first line says %s", "what was never read is not said to be empty"],
     },
   },
   {
@@ -1495,6 +1497,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "nobody, and why: %s",
         "says apart what was never fetched and what was fetched and never reported",
         "what was lost on its way is handed out again, and what is told too late is told all the same",
+      ],
+      "unit/panel-headline.test.ts": [
+        "a command whose answer was lost is asked for until somebody says what came of it, or that it never arrived",
       ],
     },
   },

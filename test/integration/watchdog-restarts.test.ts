@@ -93,6 +93,31 @@ describeDocker("a watchdog that goes on", () => {
     },
   );
 
+  test.concurrent(
+    "killed after a restart that stopped the container and could not start it again, the next one takes that for its own",
+    async ({ signal }) => {
+      const more = 'stop_grace_period: 1s, labels: { io.operator.part: support }, healthcheck: { test: "false", ';
+      await using project = await composeProject(
+        `  holder: { image: "${IMAGE}", command: [sleep, "1000"], network_mode: none, stop_grace_period: 1s }\n` +
+          `  guest: { image: "${IMAGE}", command: [sleep, "1000"], network_mode: "service:holder", ${more}interval: 1s, retries: 1 } }\n`,
+      );
+      await using home = await labHome({ ...FAST, WATCHDOG_BACKOFF_BASE_MS: "4000" });
+      await project.compose.up({}, signal);
+      // It runs on in a network that no start will find again.
+      await project.compose.remove(["holder"], signal);
+      await project.compose.up({ services: ["holder"], noDeps: true }, signal);
+      const first = watchdog(home, project.name, project.file, "guest");
+      await first.sees('"kind":"attempt-failed"');
+      first.child.kill("SIGKILL");
+      await first.ended;
+      const second = watchdog(home, project.name, project.file, "guest");
+      await second.sees(/"kind":"attempt".*"recreate/);
+      expect(toldBy(second).filter(({ kind }) => kind === "left-alone")).toEqual([]);
+      second.child.kill("SIGINT");
+      await second.ended;
+    },
+  );
+
   (mayStartDaemon ? test.concurrent : test.skip)(
     "an engine that restarts is survived: what ran runs again, what an operator had stopped before stays down",
     async ({ signal }) => {

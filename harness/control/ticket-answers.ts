@@ -41,7 +41,16 @@ type Query<N extends keyof typeof ticketQueries> = z.output<(typeof ticketQuerie
 /** Everything here throws what the ticket file throws. */
 export function ticketAnswers(file: Tickets, deploymentHash: string, clock: Clock) {
   return {
-    tickets: async ({ limit: most }: Query<"list">) => ({ tickets: await file.list({ limit: most }) }),
+    /** With the monitors: without one that is alive nobody would open a ticket, whatever happens. */
+    tickets: async ({ limit: most }: Query<"list">) => ({
+      tickets: await file.list({ limit: most }),
+      monitors: (await file.monitors()).map(({ monitor, instance, alive, lastBeatAt }) => ({
+        monitor,
+        instance,
+        alive,
+        lastBeatAt,
+      })),
+    }),
     sessions: async ({ limit: most, ticket }: Query<"sessions">) => ({
       sessions: await file.listSessions({ limit: most, ...(ticket === undefined ? {} : { ticketId: ticket }) }),
     }),

@@ -70,7 +70,11 @@ const ticket = z.object({
   ending: z.string().nullable(),
 });
 export type TicketRow = z.output<typeof ticket>;
-export const ticketsSchema = z.object({ tickets: z.array(ticket) });
+export const ticketsSchema = z.object({
+  tickets: z.array(ticket),
+  /** Who opens tickets; absent = not told. */
+  monitors: z.array(z.object({ alive: z.boolean() })).optional(),
+});
 
 const diagnosis = z.object({
   cause: z.string(),

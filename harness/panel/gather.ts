@@ -49,8 +49,12 @@ export function openGatherer(
     new Reader({ what, everyMs: { watched, alone }, read, changed }, clock);
   const rates = openRates();
 
+  let toldBy: string | null = null;
   const health = reader("the control server's health", 2_000, 10_000, async (signal) => {
     const read = healthSchema.parse(await control.health(signal));
+    // Somebody else answers now: nobody should read the other's version and counts for long.
+    if (toldBy !== control.agentId) others().forEach((one) => one.nudge());
+    toldBy = control.agentId;
     const { status_panel_count, compose_agent_count } = read.command_metrics;
     rates.add(clock.monotonic(), { status_panel: status_panel_count, compose_agent: compose_agent_count });
     return read;
@@ -59,8 +63,11 @@ export function openGatherer(
     capabilitiesSchema.parse(await control.capabilities(signal)),
   );
   const failures = reader("its metrics", 5_000, 15_000, async (signal) => failuresOf(await control.metrics(signal)));
+  let watched: boolean | null = null;
   const tickets = reader("tickets", 2_000, 15_000, async (signal) => {
-    return ticketsSchema.parse(await control.get("/api/v1/tickets?limit=300", signal)).tickets;
+    const read = ticketsSchema.parse(await control.get("/api/v1/tickets?limit=300", signal));
+    watched = read.monitors?.some(({ alive }) => alive) ?? null;
+    return read.tickets;
   });
   const approvals = reader("approvals", 1_500, 15_000, async (signal) => {
     return approvalsSchema.parse(await control.get("/api/v1/approvals?limit=50", signal)).approvals;
@@ -99,7 +106,8 @@ export function openGatherer(
     return steps.length;
   });
 
-  const readers = [health, capabilities, failures, tickets, approvals, watchdog, sessions, entries];
+  const others = () => [capabilities, failures, tickets, approvals, watchdog, sessions, entries];
+  const readers = [health, ...others()];
   const watchedNow = () => readers.forEach((one) => one.watched(listeners.size > 0));
   return {
     sight: () => {
@@ -115,6 +123,7 @@ export function openGatherer(
           compose_agent: rates.perMinute("compose_agent"),
         },
         tickets: tickets.seen,
+        monitored: watched,
         approvals: approvals.seen,
         watchdog: watchdog.seen,
         sessions: sessions.seen,

@@ -25,7 +25,14 @@ import { openUsers } from "./users.ts";
 import type { Titles } from "./web/page.ts";
 
 /** Requests that an agent of ours makes are few; whoever makes more waits. */
-const LIMITS = { bodyBytes: 256 * 1024, requestsPerSecond: 50, burst: 100, waitMs: 60_000, queued: 20 };
+const LIMITS = {
+  bodyBytes: 256 * 1024,
+  requestsPerSecond: 50,
+  burst: 100,
+  waitMs: 60_000,
+  openRequests: 64,
+  queued: 20,
+};
 /** A hundred steps of a session, or three hundred tickets; `gather.ts` asks for no more. */
 const MAX_ANSWER_BYTES = 4 * 1024 ** 2;
 

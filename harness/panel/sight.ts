@@ -37,6 +37,8 @@ export interface Sight {
   readonly failures: Seen<Readonly<Record<Plane, number>>>;
   readonly perMinute: Readonly<Record<Plane, number | null>>;
   readonly tickets: Seen<readonly TicketRow[]>;
+  /** Somebody is there who would open tickets; null = not told. */
+  readonly monitored: boolean | null;
   readonly approvals: Seen<readonly ApprovalRow[]>;
   readonly watchdog: Seen<{
     readonly targets: readonly WatchdogTargetRow[];

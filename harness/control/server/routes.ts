@@ -176,10 +176,10 @@ export const ROUTES: readonly RouteSpec[] = [
   {
     method: "GET",
     path: "/api/v1/tickets",
-    summary: "tickets, newest first",
+    summary: "tickets, newest first, and who watches for more",
     scope: "tickets:read",
     query: queries.list,
-    answers: ok("", z.object({ tickets: rows })),
+    answers: ok("", z.object({ tickets: rows, monitors: rows })),
   },
   {
     method: "GET",

@@ -8,15 +8,15 @@ const SHOWN_DECIDED = 5;
 const MAX_CALL = 20_000;
 
 /** What waits for a person: the exact call, what it was based on, and two buttons. */
-export function approvalsSection({ approvals }: Sight, formToken: string): Html {
+export function approvalsSection({ approvals, health }: Sight, formToken: string): Html {
   const rows = approvals.value ?? [];
   const waiting = rows.filter(({ status }) => status === "waiting");
   const decided = rows.filter(({ status }) => status !== "waiting").slice(0, SHOWN_DECIDED);
   return section(
     "approvals",
     "Approvals",
-    html`${waiting.length === 0 ? none("Nothing waits for a person.") : waiting.map((one) => card(one, approvals, formToken))}
-    ${decided.length === 0 ? "" : decidedList(decided)} ${staleness(approvals)}`,
+    html`${waiting.length === 0 ? none(approvals.value === null ? "Approvals have not been read yet." : "Nothing waits for a person.") : waiting.map((one) => card(one, approvals, formToken))}
+    ${decided.length === 0 ? "" : decidedList(decided)} ${staleness(approvals, health)}`,
     waiting.length === 0 ? "" : html`<p>${state("warn", `${waiting.length} waiting`)}</p>`,
   );
 }

@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import type { ComponentStatus } from "../../control/registration.ts";
 import type { PeoplesCommand } from "../actions.ts";
 import type { Sight } from "../sight.ts";
-import { none, plural, section, since, state, type Html, type Level } from "./markup.ts";
+import { none, oldState, plural, section, since, state, type Html, type Level } from "./markup.ts";
 import { button, commandForm } from "./forms.ts";
 
 /** The subject's components, each with what may be done to it. */
@@ -22,19 +22,19 @@ export function clusterSection(sight: Sight, formToken: string): Html {
     "Cluster",
     html`${told}
       <ul class="rows ${stale ? "old" : ""}">
-        ${components.map((one) => componentRow(one, formToken))}
+        ${components.map((one) => componentRow(one, stale, formToken))}
       </ul>`,
-    html`<p class="dim">${up} of ${plural(components.length, "component")} running</p>`,
+    html`<p class="dim">${up} of ${plural(components.length, "component")} ${stale ? "ran" : "running"}</p>`,
   );
 }
 
-function componentRow(one: ComponentStatus, formToken: string): Html {
+function componentRow(one: ComponentStatus, stale: boolean, formToken: string): Html {
   const { component, restartCount } = one;
   const [level, text] = stateOf(one);
   const buttons = commandsFor(one.status).map((command) => button(`${component}-${command}`, command, component));
   return html`<li>
     <div class="row">
-      <strong>${component}</strong> ${state(level, text)}
+      <strong>${component}</strong> ${oldState(stale, level, text)}
       <span class="dim">${restartCount === 0 ? "" : plural(restartCount, "restart")}</span>
       ${commandForm({ id: `do-${component}`, formToken, fields: { component } }, buttons)}
     </div>

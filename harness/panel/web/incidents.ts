@@ -50,7 +50,7 @@ export function incidentsSection(sight: Sight, formToken: string): Html {
     "incidents",
     "Incidents",
     html`${open.length === 0 ? none(nothing) : open.map((incident) => incidentCard(incident, formToken))}
-    ${over.length === 0 ? "" : resolvedList(over)} ${staleness(tickets)}`,
+    ${over.length === 0 ? "" : resolvedList(over)} ${staleness(tickets, sight.health)}`,
     open.length === 0 ? "" : html`<p class="dim">${open.length} open</p>`,
   );
 }

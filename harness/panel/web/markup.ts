@@ -14,6 +14,11 @@ export function state(level: Level, text: string): Html {
   return html`<span class="state ${level}"><span aria-hidden="true">${SHAPES[level]}</span> ${text}</span>`;
 }
 
+/** As `state`, of what may have changed since: nothing that is old is shown as well. */
+export function oldState(isOld: boolean, level: Level, text: string): Html {
+  return state(isOld && level === "ok" ? "idle" : level, text);
+}
+
 /** An instant; the script makes "12 s ago" of it. */
 export function since(at: EpochMs): Html {
   return html`<time datetime="${isoTime(at)}" data-since="${at}" title="${isoTime(at)}">${clockTime(at)}</time>`;
@@ -43,11 +48,15 @@ export function none(text: string): Html {
   return html`<p class="none">${text}</p>`;
 }
 
-/** Says what could not be read and how old what is shown is; nothing where all is well. */
-export function staleness(seen: Seen<unknown>): Html | "" {
+/**
+ * Says what could not be read and how old what is shown is; nothing where all is well. Why is said once, with the
+ * control planes: where whoever is asked does not answer at all (`health`), it is the same everywhere.
+ */
+export function staleness(seen: Seen<unknown>, health?: Seen<unknown>): Html | "" {
   if (seen.why === null) return "";
   const old = seen.at === null ? html`` : html` What is shown was read ${since(seen.at)}.`;
-  return html`<p class="stale">${state("warn", "cannot be read now")}: ${seen.why}.${old}</p>`;
+  const why = health !== undefined && health.why !== null ? "." : `: ${seen.why}.`;
+  return html`<p class="stale">${state("warn", "cannot be read now")}${why}${old}</p>`;
 }
 
 export function duration(seconds: number): string {

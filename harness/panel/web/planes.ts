@@ -35,7 +35,7 @@ function ownEngineCard(sight: Sight): Html {
       <dt>Version</dt>
       <dd>${agentOf(sight)?.version ?? "not known"}</dd>
       <dt>Commands</dt>
-      <dd>it holds the engine itself: what its operator does is in its sessions alone</dd>
+      <dd>not counted: they do not pass here</dd>
     </dl>
   </article>`;
 }

@@ -8,10 +8,10 @@ const MAX_RAW = 4_000;
 const ENDINGS: Readonly<Record<string, Level>> = { resolved: "ok", "no-fault": "ok", escalated: "bad", failed: "bad" };
 
 /** Who works on what, or how the last session ended. Its steps follow in a list of their own. */
-export function sessionHead({ session, sessions }: Sight): Html {
+export function sessionHead({ session, sessions, health }: Sight): Html {
   if (session === null)
     return html`<div id="session-head">
-      ${none(sessions.value === null ? "Sessions have not been read yet." : "No operator has worked yet.")}${staleness(sessions)}
+      ${none(sessions.value === null ? "Sessions have not been read yet." : "No operator has worked yet.")}${staleness(sessions, health)}
     </div>`;
   const { operator, model, scripted, ticketId, attempt, startedAt, endedAt, ending, reason, diagnosis, usage } =
     session;
@@ -42,7 +42,7 @@ export function sessionHead({ session, sessions }: Sight): Html {
             ${diagnosis.explanation}
           </p>`
     }
-    ${staleness(sessions)}
+    ${staleness(sessions, health)}
   </div>`;
 }
 

@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import type { WatchdogTargetRow } from "../control-port.ts";
 import type { KnownPart } from "../parts.ts";
 import type { Sight } from "../sight.ts";
-import { clockTime, none, section, since, staleness, state, until, type Html, type Level } from "./markup.ts";
+import { clockTime, none, oldState, section, since, staleness, state, until, type Html, type Level } from "./markup.ts";
 import type { EpochMs } from "../../base/clock.ts";
 
 const SHOWN_EVENTS = 12;
@@ -27,9 +27,11 @@ export function watchdogSection(sight: Sight): Html {
   const read = sight.watchdog;
   // Fresher than what was read before it could no longer be read.
   const direct = (read.why !== null || read.value === null) && beats?.status.targets !== undefined;
+  // What nobody looks at any more, or nobody here can read.
+  const isOld = direct ? beats?.gone === true : read.why !== null || !isWatching(sight, beats);
   const targets = direct
-    ? (beats?.status.targets ?? []).filter(({ target }) => target !== OWN_ROW).map((one) => directTarget(one))
-    : (read.value?.targets ?? []).filter(({ component }) => component !== OWN_ROW).map((one) => readTarget(one));
+    ? (beats?.status.targets ?? []).filter(({ target }) => target !== OWN_ROW).map((one) => directTarget(one, isOld))
+    : (read.value?.targets ?? []).filter(({ component }) => component !== OWN_ROW).map((one) => readTarget(one, isOld));
   const events = direct
     ? (beats?.status.events ?? []).map((one) => ({ ...one, at: one.at as EpochMs }))
     : readEvents(sight);
@@ -40,34 +42,43 @@ export function watchdogSection(sight: Sight): Html {
     html`${
       targets.length === 0
         ? none("It watches nothing, as far as is known here.")
-        : html`<ul class="rows">
+        : html`<ul class="rows ${isOld ? "old" : ""}">
             ${targets}
           </ul>`
     }
-    ${latest.length === 0 ? "" : history(latest)} ${staleness(read)}`,
+    ${latest.length === 0 ? "" : history(latest)} ${staleness(read, sight.health)}`,
     html`<p>${heard(sight, beats)}</p>`,
   );
 }
 
 /** By its own beats at the panel, or by the row that it keeps in the ticket file. */
-function heard({ watchdog, now }: Sight, beats: KnownPart | undefined): Html {
-  if (beats !== undefined && !beats.gone) return state("ok", "watching");
-  const own =
-    watchdog.why === null ? watchdog.value?.targets.find(({ component }) => component === OWN_ROW) : undefined;
-  if (own !== undefined && own.everyMs > 0 && now - own.lookedAt < 3 * own.everyMs) return state("ok", "watching");
+function heard(sight: Sight, beats: KnownPart | undefined): Html {
+  if (isWatching(sight, beats)) return state("ok", "watching");
+  const own = ownRow(sight);
   const last = Math.max(beats?.heardAt ?? 0, own?.lookedAt ?? 0) as EpochMs;
   if (last === 0) return state("idle", "none has been heard of");
   const word = own?.everyMs === 0 ? state("warn", "ended") : state("bad", "gone");
   return html`${word} <span class="dim">last heard ${since(last)}</span>`;
 }
 
-function readTarget(target: WatchdogTargetRow): Html {
+function isWatching(sight: Sight, beats: KnownPart | undefined): boolean {
+  if (beats !== undefined && !beats.gone) return true;
+  const own = ownRow(sight);
+  return own !== undefined && own.everyMs > 0 && sight.now - own.lookedAt < 3 * own.everyMs;
+}
+
+function ownRow({ watchdog }: Sight): WatchdogTargetRow | undefined {
+  if (watchdog.why !== null) return undefined;
+  return watchdog.value?.targets.find(({ component }) => component === OWN_ROW);
+}
+
+function readTarget(target: WatchdogTargetRow, isOld: boolean): Html {
   const { component, reason, attempts, maxAttempts, gaveUp, legacy, nextAttemptAt } = target;
   const level: Level = gaveUp ? "bad" : (LEVELS[target.state] ?? "bad");
   const next = nextAttemptAt === null ? "" : html`, next ${until(nextAttemptAt)}`;
   return html`<li>
     <div class="row">
-      <strong>${component}</strong> ${state(level, gaveUp ? "given up" : target.state)}
+      <strong>${component}</strong> ${oldState(isOld, level, gaveUp ? "given up" : target.state)}
       <span class="dim">${legacy ? "runs from the legacy file" : ""}</span>
     </div>
     ${reason === "" ? "" : html`<p class="dim">${reason}</p>`}
@@ -75,9 +86,12 @@ function readTarget(target: WatchdogTargetRow): Html {
   </li>`;
 }
 
-function directTarget(one: { readonly target: string; readonly state: string; readonly reason: string }): Html {
+function directTarget(
+  one: { readonly target: string; readonly state: string; readonly reason: string },
+  isOld: boolean,
+): Html {
   return html`<li>
-    <div class="row"><strong>${one.target}</strong> ${state(LEVELS[one.state] ?? "bad", one.state)}</div>
+    <div class="row"><strong>${one.target}</strong> ${oldState(isOld, LEVELS[one.state] ?? "bad", one.state)}</div>
     ${one.reason === "" ? "" : html`<p class="dim">${one.reason}</p>`}
   </li>`;
 }

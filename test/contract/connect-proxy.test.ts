@@ -2,7 +2,7 @@ import { request, type Server } from "node:http";
 import { once } from "node:events";
 import { connect, createServer as tcpServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { silentLog } from "../../harness/base/log.ts";
+import { jsonLog, silentLog } from "../../harness/base/log.ts";
 import { allowedHosts } from "../../harness/control/proxy/allowed-hosts.ts";
 import { connectProxy } from "../../harness/control/proxy/connect-proxy.ts";
 
@@ -82,6 +82,34 @@ describe("the way to the model", () => {
       await once(socket, "close");
     }
     expect((await tunnel(proxy, target)).status).toBe(200);
+  });
+
+  test("who was refused, or whose tunnel is over, and does not hang up is hung up on", async () => {
+    const upstream = tcpServer((socket) => void socket.end("bye"));
+    const target = `127.0.0.1:${await listening(upstream)}`;
+    const proxy = await listening(connectProxy({ allowed: [target], maxTunnels: 1, promptMs: 200 }, silentLog));
+    for (const asked of ["elsewhere:443", target, target]) {
+      // Half open, as somebody who only takes.
+      const silent = connect({ port: proxy, host: "127.0.0.1", allowHalfOpen: true });
+      silent.write(`CONNECT ${asked} HTTP/1.1\r\nhost: ${asked}\r\n\r\n`);
+      let said = "";
+      silent.on("data", (data) => (said += String(data)));
+      await once(silent, "end");
+      expect(said).toMatch(asked === target ? /^HTTP\/1.1 200 .*bye$/s : /^HTTP\/1.1 403 /);
+      // The other end has let go: writing into it is answered with a reset.
+      const broken = new Promise((resolve) => silent.on("error", resolve).on("close", resolve));
+      const writing = setInterval(() => silent.write("x"), 50);
+      await broken;
+      clearInterval(writing);
+    }
+  });
+
+  test("one target that is refused again and again is a few lines in the log", async () => {
+    const lines: string[] = [];
+    const log = jsonLog({ stream: { write: (line: string) => void lines.push(line) } });
+    const proxy = await listening(connectProxy({ allowed: [], promptMs: 200 }, log));
+    for (let n = 0; n < 40; n++) expect((await tunnel(proxy, "elsewhere:443")).status).toBe(403);
+    expect(lines.map((line) => (JSON.parse(line) as { times: number }).times)).toEqual([1, 2, 4, 8, 16, 32]);
   });
 
   test("which hosts: the model's API by default, another by its variable, Vault where there is one", () => {

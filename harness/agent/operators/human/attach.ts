@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { errorText, HarnessError } from "../../../base/errors.ts";
 import { toPerson, type FromPerson } from "./attach-contract.ts";
-import { plain } from "./show.ts";
+import { plain } from "../../../base/plain-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Nobody listens there, or has ever done. */

@@ -3,8 +3,6 @@ import { plain } from "../../../base/plain-text.ts";
 import type { Incident, IncidentTicket, OperatorContext, Tool } from "../../../protocol.ts";
 import { shortName, usageOf } from "./parse-line.ts";
 
-export { plain };
-
 export function ticketText({
   id,
   severity,

@@ -7,7 +7,7 @@ import { listenPrivately } from "../../../base/listen-privately.ts";
 import { makeFolder } from "../../../base/make-folder.ts";
 import type { Log } from "../../../protocol.ts";
 import { fromPerson, TERMINAL_SOCKET, type ToPerson } from "./attach-contract.ts";
-import { plain } from "./show.ts";
+import { plain } from "../../../base/plain-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What somebody who comes later, or comes back, is shown of what was said. */

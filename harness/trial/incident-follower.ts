@@ -51,7 +51,7 @@ export class IncidentFollower implements AsyncDisposable {
   async #read(): Promise<readonly Session[]> {
     for (const ticket of await this.#tickets.list({ instance: this.#instance })) this.#ticket(ticket);
     const sessions = (await this.#tickets.listSessions())
-      .filter((session) => session.instance === this.#instance)
+      .filter((session) => session.instance === this.#instance && this.#isOfTheTrial(session))
       .toSorted((a, b) => a.startedAt - b.startedAt);
     for (const { sessionId } of sessions) {
       for (const entry of await this.#tickets.logEntries(sessionId, this.#lastEntry.get(sessionId) ?? 0)) {
@@ -115,6 +115,11 @@ export class IncidentFollower implements AsyncDisposable {
       () => this.#read(),
     );
     return this.#reading;
+  }
+
+  /** One of before worked a ticket of the cluster's start, and its operator was started again. */
+  #isOfTheTrial({ startedAt }: Session): boolean {
+    return this.#run.counting && this.#run.sinceMsOf(startedAt) >= 0;
   }
 
   #ticket(ticket: Ticket): void {

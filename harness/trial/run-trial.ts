@@ -19,7 +19,7 @@ import { newRecord, type TrialPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { hypothesisRecovery } from "./recovery.ts";
 import type { Sampler } from "./sampler.ts";
-import { nothingCameMeanwhile, reachSteadyState, STEADY_FOR_MS } from "./steady-state.ts";
+import { operatorOnSteadyState, STEADY_FOR_MS } from "./steady-state.ts";
 import { openOutsideFolder, type Outside } from "./outside-folder.ts";
 import { watchCluster, watchHypothesis } from "./watch.ts";
 import { withinMs, withinWorkingMs } from "./within.ts";
@@ -130,23 +130,20 @@ async function withSubject(
   const control = await startControlPlane({ plan, parts, run, deps, instance, scope }, ticketsPath, signal);
   if (control !== null) scope.use(watchRollback(tickets, instance.id, deps, failed));
   run.emit({ type: "phase", phase: "steady", text: "waiting for the steady state" });
-  await reachSteadyState({ scenario, instance: instance.id, tickets, sampler, clock: deps.clock }, signal);
-  const operator =
-    parts.launch === null
-      ? null
-      : scope.use(
-          await parts.launch(
-            plan.variant,
-            instance,
-            {
-              tickets: ticketsPath,
-              log: run.folder.file("operator.jsonl"),
-              victims: () => run.record.injections.map(({ target }) => target),
-              control,
-            },
-            signal,
-          ),
-        );
+  const { launch } = parts;
+  const given = {
+    tickets: ticketsPath,
+    log: run.folder.file("operator.jsonl"),
+    victims: () => run.record.injections.map(({ target }) => target),
+    control,
+  };
+  const operator = await operatorOnSteadyState(
+    { scenario, instance: instance.id, tickets, sampler, clock: deps.clock },
+    () => launch?.(plan.variant, instance, given, signal) ?? null,
+    (why) => run.emit({ type: "notice", text: why }),
+    signal,
+  );
+  scope.use(operator);
   run.record.blinding = blindingOf(operator?.runsIn ?? "none");
   run.record.statesBefore = (await instance.engine.list(signal)).map(snapshot);
   const harm = scope.use(new Harm(instance, new InjectionJournal(plan.journalPath, deps), run, deps));
@@ -230,7 +227,6 @@ async function act(cast: Cast, signal: AbortSignal): Promise<void> {
   const { plan, run, deps, harm, sampler, follower, operator } = cast;
   const { scenario } = plan;
   const chosen = await harm.choose(scenario.faults, plan.seed, signal);
-  if (operator !== null) await nothingCameMeanwhile({ instance: cast.instance.id, tickets: cast.tickets });
   sampler.restart();
   run.emit({ type: "phase", phase: "harm", text: scenario.control ? "nothing is broken in this one" : "breaking it" });
   if (scenario.control) await startControl(cast, signal);

@@ -1456,6 +1456,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "integration/cli-panel.test.ts": [
         "lab panel: a password is made and shown once, people are listed, and locked out",
+        "lab panel commands: what an agent in legacy mode carried out for people, and what came of it",
         "serves page and door without a compose-agent, and ends with whoever started it",
         "without a token, or with settings that make no sense, it says so in one sentence and ends with 2",
       ],

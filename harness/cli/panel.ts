@@ -1,11 +1,15 @@
 import { text } from "node:stream/consumers";
 import { Command, InvalidArgumentError } from "commander";
+import { isoTime } from "../base/clock.ts";
 import { HarnessError } from "../base/errors.ts";
+import { plain } from "../base/plain-text.ts";
+import type { PeopleCommand } from "../../tickets/index.ts";
 import { readSettings } from "../control/settings.ts";
 import { DEFAULT_PAGE_PORT, defaultUsersFile, panelConfig } from "../panel/config.ts";
 import { runPanel } from "../panel/run-panel.ts";
 import { openUsers, removeUser, setPassword } from "../panel/users.ts";
 import type { CliIo } from "./io.ts";
+import { withTickets } from "./open-ticket-file.ts";
 import { standingNotice } from "./standing-notice.ts";
 
 interface Common {
@@ -46,6 +50,10 @@ export function panelCommand(io: CliIo): Command {
         );
       io.out(flags.json ? `${JSON.stringify({ name, removed: true })}\n` : `${name} can no longer sign in\n`);
     });
+  withCommon(command.command("commands"))
+    .description("what an agent in legacy mode carried out for people, newest first; elsewhere `lab audit show` has it")
+    .option("--db <file>", "another ticket file")
+    .action((flags: Common & { db?: string }) => commands(flags, io));
   withCommon(command.command("start"))
     .description("in the foreground on this machine's loopback, until Ctrl-C; `lab agent up` has it in a container")
     .option("--control <address>", "the compose-agent: http://host:port or unix:<socket>")
@@ -63,6 +71,20 @@ async function password(name: string, flags: Common & { readonly stdin?: true },
   if (flags.json) return io.out(`${JSON.stringify({ name, file, ...(given === null && { password: chosen }) })}\n`);
   if (given === null) io.out(`${chosen}\n`);
   io.err(`${name} can sign in${given === null ? " with this password; it is shown only now" : ""}\n`);
+}
+
+const SHOWN_COMMANDS = 100;
+
+async function commands({ db, json }: Common & { readonly db?: string }, io: CliIo): Promise<void> {
+  const rows = await withTickets(io, db, (tickets) => tickets.people.list(SHOWN_COMMANDS));
+  if (json) return io.out(`${JSON.stringify(rows)}\n`);
+  io.out(rows.length === 0 ? "none: no agent in legacy mode has done anything for people\n" : rows.map(row).join(""));
+}
+
+function row({ at, by, name, target, agent, state, report }: PeopleCommand): string {
+  const error = (report as { readonly error?: unknown } | null)?.error;
+  const why = typeof error === "string" ? `: ${error}` : "";
+  return `${isoTime(at)}  ${plain(by)}  ${name} ${target ?? ""}  by ${plain(agent)}  -> ${state}${plain(why)}\n`;
 }
 
 async function start(flags: StartFlags, io: CliIo): Promise<void> {

@@ -5,6 +5,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { systemClock, type EpochMs } from "../../harness/base/clock.ts";
+import { randomIds } from "../../harness/base/ids.ts";
+import { silentLog } from "../../harness/base/log.ts";
+import { openTickets } from "../../tickets/index.ts";
 import { lab } from "../support/cli.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../harness/panel/main.ts");
@@ -23,7 +27,34 @@ test("lab panel: a password is made and shown once, people are listed, and locke
   expect((await lab(["panel", "users", "--json"], { env })).out).toBe('["anna"]\n');
   expect(await lab(["panel", "password", "Anna Bell"], { env })).toMatchObject({ code: 2, out: "" });
   expect(await lab(["panel", "remove", "anna"], { env })).toMatchObject({ code: 0 });
-  expect((await lab(["panel", "remove", "anna"], { env })).err).toBe("error: there is no anna\n");
+  expect((await lab(["panel", "remove", "anna"], { env })).err).toMatch(/^error: nobody is called "anna" here/);
+});
+
+test("lab panel commands: what an agent in legacy mode carried out for people, and what came of it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "panel-cli-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const db = join(folder, "tickets.db");
+  expect((await lab(["panel", "commands", "--db", db])).out).toMatch(/^none: no agent in legacy mode/);
+  const tickets = await openTickets(db, { clock: systemClock, ids: randomIds, log: silentLog });
+  const at = Date.UTC(2026, 0, 2) as EpochMs;
+  const asked = { agent: "agent-1", by: "anna in the panel", params: {}, at };
+  await tickets.people.begin({ id: "c1", name: "restart", target: "tikv0", ...asked });
+  await tickets.people.end("c1", "failed", { error: "there is no tikv0" }, at);
+  expect(await tickets.people.begin({ id: "c1", name: "stop", target: "tikv1", ...asked })).toMatchObject({
+    name: "restart",
+    state: "failed",
+  });
+  await tickets.people.end("c1", "success", {}, at);
+  await tickets.people.begin({ id: "c2", name: "pause", target: "tikv1", ...asked });
+  expect(await tickets.people.totals()).toEqual({ running: 1, success: 0, failed: 1, unknown: 0 });
+  await tickets[Symbol.asyncDispose]();
+  expect((await lab(["panel", "commands", "--db", db])).out.split("\n")).toEqual([
+    "2026-01-02T00:00:00.000Z  anna in the panel  pause tikv1  by agent-1  -> running",
+    "2026-01-02T00:00:00.000Z  anna in the panel  restart tikv0  by agent-1  -> failed: there is no tikv0",
+    "",
+  ]);
+  const { out } = await lab(["panel", "commands", "--db", db, "--json"]);
+  expect(JSON.parse(out)).toMatchObject([{ id: "c2" }, { id: "c1", report: { error: "there is no tikv0" } }]);
 });
 
 describe("the program", () => {

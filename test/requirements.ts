@@ -1135,6 +1135,47 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise:
+      "however much one plane asks for, the other's commands are taken and carried out; what stays open has a bound",
+    shownBy: {
+      "integration/control-hostile.test.ts": [
+        "however many commands of the agent run or wait, a person's are carried out at once",
+        "a queue that the agent has filled still takes a person's command, and runs it next",
+        "so many of one plane and no more; who leaves makes room, and the other plane has its own",
+        "a stream whose reader does not read ends, and holds nothing more",
+        "an engine that does not heed its signal is left behind: slot and container are free again",
+      ],
+      "unit/control-signing.test.ts": ["who has no slot gets one at once, however long the other's line"],
+    },
+  },
+  {
+    promise: "on a disk that takes no more nothing is done unrecorded, and what was done is told as it was",
+    shownBy: {
+      "integration/control-hostile.test.ts": [
+        "an act whose end cannot be written is told as it was, ends in the audit, and nothing else begins before",
+        "without an intent on disk nothing is done, and the audit says so once",
+        "an audit that cannot be written stops rotations and decisions too, and says so by its code",
+      ],
+    },
+  },
+  {
+    promise: "the control API tells the agent and strangers no paths of the machine",
+    shownBy: {
+      "integration/control-hostile.test.ts": [
+        "people read what went wrong; the agent and strangers no paths of this machine",
+      ],
+    },
+  },
+  {
+    promise: "a token is the key of one plane only, also as a predecessor; what is no secret lets nobody in",
+    shownBy: {
+      "unit/token-cache.test.ts": [
+        "takes no predecessor that is the other plane's token: whoever holds that would be both",
+        "predecessors that are no secret are not taken: an empty one would let anybody in",
+      ],
+    },
+  },
+  {
     promise: "a compose-agent that is killed in mid-command runs nothing twice; each command ends known or unknown",
     shownBy: {
       "integration/control-crash.test.ts": [

@@ -84,6 +84,30 @@ describe("the cursor of a log", () => {
     expect(await readLog(log, tikv1, { cursor: page.cursor }, signal)).toMatchObject({ lines: [], gap: false });
   });
 
+  test("a log of any length is read in bounded pieces: who is far behind is told of a gap, and then misses nothing", async () => {
+    const log = new Log();
+    let most = 0;
+    const bounded: Pick<Engine, "logs"> = {
+      async logs(component, what) {
+        const lines = await log.logs(component, what);
+        most = Math.max(most, lines.length);
+        return lines;
+      },
+    };
+    const { cursor } = await readLog(bounded, tikv1, {}, signal);
+    for (let n = 0; n < 120_000; n++) log.say(10_000 + n, `line ${n}`);
+    let page = await readLog(bounded, tikv1, { cursor, limit: 5_000 }, signal);
+    expect([page.gap, page.lines[0]?.text]).toEqual([true, "line 70000"]);
+    const read = [...page.lines];
+    while (page.more) {
+      page = await readLog(bounded, tikv1, { cursor: page.cursor, limit: 5_000 }, signal);
+      expect(page.gap).toBe(false);
+      read.push(...page.lines);
+    }
+    expect(read).toEqual(log.lines.slice(70_000));
+    expect(most).toBeLessThanOrEqual(50_000);
+  });
+
   test("begins at the end with tail 0, and takes no cursor that is none of ours", async () => {
     const log = new Log();
     log.say(1, "before");

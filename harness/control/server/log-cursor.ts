@@ -31,6 +31,8 @@ type Place = z.output<typeof place>;
 const OVERLAP_MS = 2_000;
 const DEFAULT_TAIL = 100;
 const DEFAULT_LIMIT = 1_000;
+/** Read at once at most: a log of gigabytes must not be held. Who is further behind is told of a gap. */
+const MOST_LINES = 50_000;
 /** Looked through for a place that was lost. */
 const SEARCH_LINES = 20_000;
 /** As many alike in a row are the same lines. */
@@ -74,7 +76,9 @@ async function placeAt(
   const last = shown.at(-1);
   if (last === undefined) return START;
   const from = Math.max(0, (last.at ?? 0) - OVERLAP_MS);
-  const known = (await engine.logs(component, { since: from as EpochMs }, signal)).filter(notBefore(from));
+  const known = (await engine.logs(component, { since: from as EpochMs, tail: MOST_LINES }, signal)).filter(
+    notBefore(from),
+  );
   return { from, count: endOf(shown, known) ?? 0, last: digest(last) };
 }
 
@@ -96,8 +100,11 @@ async function readOn(
   limit: number,
   signal: AbortSignal,
 ): Promise<LogPage> {
-  const known = (await engine.logs(component, { since: at.from as EpochMs }, signal)).filter(notBefore(at.from));
+  const read = await engine.logs(component, { since: at.from as EpochMs, tail: MOST_LINES }, signal);
+  const known = read.filter(notBefore(at.from));
   const found = position(known, at);
+  // There is more between the place and the oldest of these than is read at once.
+  if (read.length >= MOST_LINES && (found === null || found === 0)) return page(known, 0, limit, at.from, true);
   const isEnd = async (): Promise<boolean> => {
     const [end] = await engine.logs(component, { tail: 1 }, signal);
     return end === undefined || digest(end) === at.last;

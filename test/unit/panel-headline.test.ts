@@ -69,6 +69,13 @@ test("what was never read is not said to be empty", () => {
   expect(String(approvalsSection(sight(), "token"))).toContain("Nothing waits for a person");
 });
 
+test("what an operator says turns no letters of a proposal around", () => {
+  const input = { component: "tikv1", reason: "a \u202ewall" };
+  const page = String(approvalsSection(sight({ approvals: read([{ ...approval(at), input }]) }), "token"));
+  expect(page).toContain("a \ufffdwall");
+  expect(page).not.toContain("\u202e");
+});
+
 test("a command whose answer was lost is asked for until somebody says what came of it, or that it never arrived", async () => {
   const never = new AbortController().signal;
   const done: CommandReport = {

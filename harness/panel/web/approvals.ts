@@ -1,5 +1,6 @@
 import { html } from "hono/html";
 import type { EpochMs } from "../../base/clock.ts";
+import { plain } from "../../base/plain-text.ts";
 import type { ApprovalRow } from "../control-port.ts";
 import type { Seen, Sight } from "../sight.ts";
 import { cut, none, section, since, staleness, state, until, type Html } from "./markup.ts";
@@ -32,11 +33,11 @@ function card(one: ApprovalRow, { at }: Seen<unknown>, formToken: string): Html 
     </p>
     <p id="approval-${id}-what">The exact call:</p>
     <pre tabindex="0" role="region" aria-labelledby="approval-${id}-what">
-${cut(JSON.stringify(input, null, 2), MAX_CALL)}</pre>
+${plain(cut(JSON.stringify(input, null, 2), MAX_CALL))}</pre>
     <details id="approval-${id}-state">
       <summary>The state that it was based on</summary>
       <pre tabindex="0" role="region" aria-label="State that the call was based on">
-${cut(JSON.stringify(one.state, null, 2), MAX_CALL)}</pre>
+${plain(cut(JSON.stringify(one.state, null, 2), MAX_CALL))}</pre>
     </details>
     <form id="approval-${id}-form" class="decide" method="post" action="/approvals/${id}" data-live>
       <input type="hidden" name="form_token" value="${formToken}" />

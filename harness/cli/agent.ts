@@ -28,6 +28,7 @@ import { openUsers } from "../panel/users.ts";
 import type { SubjectInstance } from "../protocol.ts";
 import { tokensBelow } from "../trial/control.ts";
 import { attach } from "./agent-attach.ts";
+import { keepChoices } from "./agent-choices.ts";
 import { AGENT_PROJECT, agentSite } from "./agent-site.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
@@ -54,6 +55,7 @@ interface UpFlags {
   readonly composeMode?: boolean;
   readonly config?: string;
   readonly operator?: string;
+  readonly safetyMode?: SafetyMode;
   readonly runbooks?: readonly string[];
   readonly json?: true;
 }
@@ -118,6 +120,7 @@ function upOptions(command: Command): Command {
   return command
     .option("--network <name>", "another network", NETWORK)
     .addOption(new Option("--operator <name>", "default: OPERATOR, else runbook").choices(AGENT_OPERATORS))
+    .addOption(new Option("--safety-mode <mode>", "default: OPERATOR_SAFETY_MODE, else execute").choices(SAFETY_MODES))
     .option("--runbooks <folder...>", "runbooks of yours, beside the kit's; copied")
     .option("--config <file>", "settings; default ~/.config/operator/config.json")
     .option("--json", "machine-readable");
@@ -254,6 +257,7 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   if (mode === "legacy") await tellWatchdog({ wanted: "stopped", by: "lab agent up --legacy" }, settings, io);
   // What only the other form has would stay.
   if (running !== null && running !== mode) await compose.down({}, io.signal);
+  await keepChoices(site, io.env);
   await compose.up({}, io.signal).catch((error: unknown) => {
     const port = error instanceof HarnessError && error.code === "port-taken" ? "PANEL_PORT is the panel's port; " : "";
     io.err(`${port}what has started goes on, \`lab agent down\` removes it\n`);
@@ -277,7 +281,7 @@ const NEXT: Readonly<Record<string, string>> = {
 
 /** @throws ConfigError for a runbook that cannot be read: the agent's container would start over and over. */
 async function siteFor(
-  { network, operator, runbooks = [] }: UpFlags,
+  { network, operator, safetyMode: mode, runbooks = [] }: UpFlags,
   settings: ControlSettings,
   io: CliIo,
 ): Promise<AgentSite> {
@@ -285,7 +289,8 @@ async function siteFor(
   await loadRunbooks(folders, causes);
   const site = await agentSite({ network, settings }, io);
   const OPERATOR = operator ?? (io.env["OPERATOR"] || "runbook");
-  return { ...site, runbooks: folders, more: { ...site.more, OPERATOR } };
+  const OPERATOR_SAFETY_MODE = mode ?? safetyMode(io.env);
+  return { ...site, runbooks: folders, more: { ...site.more, OPERATOR, OPERATOR_SAFETY_MODE } };
 }
 
 function panelHint({ tokenDir }: ControlSettings, io: CliIo): string {

@@ -4,6 +4,7 @@ import type { ControlSettings } from "../control/settings.ts";
 import { SIDECAR, type ModeSwitch } from "../control/watchdog/index.ts";
 import { openAgentCompose, type AgentMode } from "../engine/agent-compose.ts";
 import { openCompose, type Compose } from "../engine/compose.ts";
+import { keptChoices } from "./agent-choices.ts";
 import { agentSite } from "./agent-site.ts";
 import type { CliIo } from "./io.ts";
 
@@ -35,7 +36,9 @@ export function watchedDeployment(
   const open = async (mode: AgentMode, signal: AbortSignal): Promise<Compose> => {
     const own = mode === "legacy" ? legacyFile : composeFile;
     if (own !== undefined) return await openCompose({ file: resolve(io.cwd, own), project }, signal);
-    return await openAgentCompose(mode, project, await agentSite({ network, settings }, io), signal);
+    const site = await agentSite({ network, settings }, io);
+    const more = { ...site.more, ...(await keptChoices(site.stateDir)) };
+    return await openAgentCompose(mode, project, { ...site, more }, signal);
   };
   const fellBack = async (): Promise<boolean> =>
     settings.watchdog.allowLegacyFallback &&

@@ -183,13 +183,14 @@ async function status(tickets: Tickets, flags: Common, io: CliIo): Promise<void>
   const targets = await tickets.watchdog.targets(deployment);
   const now = io.deps.clock.now();
   const own = targets.find(({ component }) => component === OWN_ROW);
-  const alive = own !== undefined && isAlive(own, now) && own.state === "healthy";
+  const alive = own !== undefined && isAlive(own, now);
+  const sees = alive && own.state === "healthy";
   const others = targets.filter(({ component }) => component !== OWN_ROW);
-  if (!alive || others.some(({ state }) => state !== "healthy")) io.setExitCode(1);
+  if (!sees || others.some(({ state }) => state !== "healthy")) io.setExitCode(1);
   if (flags.json === true) return io.out(`${JSON.stringify({ deployment, watched: alive, targets })}\n`);
   io.out(
     alive
-      ? `${deployment} is watched\n`
+      ? `${deployment} is watched${sees ? "" : `, but ${own.reason}: what follows is what was seen last`}\n`
       : `nobody watches ${deployment}${own === undefined ? "" : ` since ${isoTime(own.lookedAt)}`}: \`lab watchdog\`\n`,
   );
   for (const target of others) io.out(targetLine(target));

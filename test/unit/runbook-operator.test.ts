@@ -50,6 +50,7 @@ describe("repairs", () => {
     const { result, writes } = await follow(bench);
     expect(writes).toEqual(["container_start tikv1"]);
     expect(result).toMatchObject({ ending: "escalated", diagnosis: { cause: "process-stopped" } });
+    expect(result.diagnosis?.explanation).toMatch(/^tikv1: .*Not repaired: /);
   });
 
   test("in observe mode nothing is touched and the diagnosis is handed over", async () => {
@@ -61,6 +62,9 @@ describe("repairs", () => {
       ending: "escalated",
       diagnosis: { cause: "process-stopped", components: ["tikv1"] },
     });
+    expect(result.diagnosis?.explanation).toBe(
+      "tikv1: A store's process was stopped from outside. Not repaired: nothing may be changed in observe mode.",
+    );
   });
 
   test("the same cluster gives the same calls", async () => {

@@ -58,12 +58,23 @@ class Session {
       const components = component === null ? [] : [component];
       if (ending === "escalated") return await this.#submit(diagnosis, "escalated", components, seen);
       if (ending === "no-fault") return await this.#well(found);
-      if (this.#context.mode === "observe" || this.#repaired.length >= MAX_REPAIRS || this.#isRepaired(found))
-        return await this.#submit(diagnosis, "escalated", components, seen);
+      // The runbook's own explanation tells of a repair: said only where there was one.
+      const given = (why: string, evidence = seen) => {
+        const about = component === null ? book.title : `${component}: ${book.title}`;
+        return this.#submit(
+          { cause, explanation: `${about}. Not repaired: ${why}` },
+          "escalated",
+          components,
+          evidence,
+        );
+      };
+      if (this.#context.mode === "observe") return await given("nothing may be changed in observe mode.");
+      if (this.#isRepaired(found)) return await given("it was, and is there again.");
+      if (this.#repaired.length >= MAX_REPAIRS) return await given(`${MAX_REPAIRS} repairs are the limit.`);
       await this.#hypothesis(cause, components);
       const trouble = await this.#repair(book, component);
       this.#repaired.push(found);
-      if (trouble !== null) return await this.#submit(diagnosis, "escalated", components, [...seen, trouble]);
+      if (trouble !== null) return await given(trouble.slice(0, 1_000), [...seen, trouble]);
     }
   }
 

@@ -1228,6 +1228,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     promise: "a command can be signed and sent by hand",
     shownBy: {
+      "e2e/agent-start-compose.test.ts": [
+        "lab agent start --compose-mode: a request by hand as it prints; it ends although its cluster was taken down",
+      ],
       "integration/cli-control.test.ts": [
         "lab control: one signed request by hand, what came of it, and an exit code that says so",
       ],

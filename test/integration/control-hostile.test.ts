@@ -140,6 +140,7 @@ describe("a disk that takes no more", () => {
     expect(asked.json.status).toBe("success");
     expect((await send(control, signed(control, EXECUTE, command("pause", tikv1)))).json.code).toBe("unavailable");
     expect((await send(control, signed(control, EXECUTE, command("list")))).json.status).toBe("success");
+    expect((await send(control, plain("/health"))).json).toMatchObject({ status: "degraded", queue: { owed: 1 } });
     release();
     expect((await send(control, signed(control, EXECUTE, command("pause", tikv1)))).json.status).toBe("success");
     expect(control.engine.acts).toEqual(["restart tikv1", "pause tikv1"]);

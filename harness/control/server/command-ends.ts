@@ -18,6 +18,11 @@ export class CommandEnds {
     this.#log = log;
   }
 
+  /** How many are owed. */
+  get owed(): number {
+    return this.#owed.size;
+  }
+
   of(seq: number): CommandReport | null {
     return this.#owed.get(seq) ?? null;
   }

@@ -214,6 +214,11 @@ export class CommandRunner {
     return report;
   }
 
+  /** Ends that the disk has not taken yet; while there are any, nothing but reads is begun. */
+  get owed(): number {
+    return this.#ends.owed;
+  }
+
   /** What came of a command that is on disk; null = it is not over. */
   reportOf(row: QueuedCommand): CommandReport | null {
     return row.report ?? this.#ends.of(row.seq);

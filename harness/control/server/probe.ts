@@ -99,7 +99,7 @@ export async function capabilities(core: ServerCore) {
 
 /** `GET /health`. */
 export async function health(core: ServerCore) {
-  const { options, counts, queued, parts } = core;
+  const { options, counts, queued, parts, runner } = core;
   const found = await core.probe.now();
   const failing = options.audit.counts().failing === null ? null : "audit-failed";
   const planes = Object.fromEntries(
@@ -112,7 +112,8 @@ export async function health(core: ServerCore) {
     }),
   );
   const own = planes[options.controlPlane];
-  const wrong = [found.engine, found.tickets, failing, ...Object.values(planes).map(({ why }) => why)];
+  const owing = runner.owed === 0 ? null : "store-failed";
+  const wrong = [found.engine, found.tickets, failing, owing, ...Object.values(planes).map(({ why }) => why)];
   return {
     status: wrong.every((why) => why === null) ? "ok" : "degraded",
     token_age_seconds: own?.token_age_seconds ?? null,
@@ -122,7 +123,7 @@ export async function health(core: ServerCore) {
     engine: { ok: found.engine === null, why: found.engine },
     tickets: options.tickets === null ? null : { ok: found.tickets === null, why: found.tickets },
     audit: { ok: failing === null, why: failing },
-    queue: { ...queued.depth(), ...parts.slots.counts(queued.depth().server) },
+    queue: { owed: runner.owed, ...queued.depth(), ...parts.slots.counts(queued.depth().server) },
     mode: options.mode,
     version: options.version,
     control_plane: options.controlPlane,

@@ -19,7 +19,6 @@ export {
 export { LeaseLostError } from "./lease-lost-error.ts";
 export { openTickets, type TicketOptions } from "./open-tickets.ts";
 export {
-  PEOPLE_COMMAND_STATES,
   type NewPeopleCommand,
   type PeopleCommand,
   type PeopleCommands,

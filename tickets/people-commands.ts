@@ -3,7 +3,7 @@ import type { EpochMs } from "../harness/base/clock.ts";
 import type { TicketFile } from "./ticket-file.ts";
 
 /** `running`: its intent is on disk, and nothing of what came of it. `unknown`: nobody can say whether it took. */
-export const PEOPLE_COMMAND_STATES = ["running", "success", "failed", "unknown"] as const;
+const PEOPLE_COMMAND_STATES = ["running", "success", "failed", "unknown"] as const;
 export type PeopleCommandState = (typeof PEOPLE_COMMAND_STATES)[number];
 
 /** A command that an agent in legacy mode is about to carry out for a person. */

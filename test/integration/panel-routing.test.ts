@@ -7,12 +7,10 @@ import { keepKnownToPanel } from "../../harness/agent/known-to-panel.ts";
 import type { ControlSettings } from "../../harness/control/settings.ts";
 import { readSettings } from "../../harness/control/settings.ts";
 import { clusterStatus, keepRegistered, ownAssertions } from "../../harness/control/registration.ts";
-import type { Component, InstanceId } from "../../harness/protocol.ts";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
 import { DEPLOYMENT, startControl } from "../support/control-server.ts";
 import { panelBench, type PanelBench } from "../support/panel-bench.ts";
 import { panelPerson } from "../support/panel-person.ts";
-import { ScriptedControl } from "../support/scripted-control.ts";
 import { ScriptedEngine } from "../support/scripted-engine.ts";
 import { CLUSTER, ticketFolder, violation } from "../support/ticket-folder.ts";
 

@@ -77,7 +77,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "panel",
-    summary: "the status panel: password, users, remove, start",
+    summary: "the status panel: password, users, remove, commands, start",
     load: async (io) => (await import("./panel.ts")).panelCommand(io),
   },
   {

@@ -38,7 +38,8 @@ describe("the command line", () => {
     const all = await Promise.all(COMMANDS.map(async ({ name, load }) => leaves(await load(io), name)));
     const without = all.flat().filter(([, command]) => !command.options.some(({ long }) => long === "--json"));
     expect(without.map(([path]) => path)).toEqual(["agent start", "agent attach", "agent logs"]);
-  });
+    // Reads every program of the lab: five seconds are too few on a busy machine.
+  }, 60_000);
 
   test("--version", async () => expect(await lab(["--version"])).toEqual({ code: 0, out: "1.2.3\n", err: "" }));
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { EpochMs } from "../../harness/base/clock.ts";
 import type { CommandReport } from "../../harness/control/contract.ts";
 import { HarnessError } from "../../harness/base/errors.ts";
+import type { KnownPart } from "../../harness/panel/parts.ts";
 import { settleLater } from "../../harness/panel/settle-later.ts";
 import type { Seen, Sight } from "../../harness/panel/sight.ts";
 import { approvalsSection } from "../../harness/panel/web/approvals.ts";
@@ -41,6 +42,7 @@ function sight(changes: Partial<Sight> = {}): Sight {
 }
 
 const legacy = { agentId: "agent-1", why: "connect ECONNREFUSED" };
+const gone = { agentId: "agent-1", part: "agent", gone: true } as KnownPart;
 
 test.each<readonly [words: RegExp, Partial<Sight>]>([
   [/ok.*All quiet: no open incident/, {}],
@@ -48,6 +50,7 @@ test.each<readonly [words: RegExp, Partial<Sight>]>([
   [/warn.*no monitor is at work: nobody would notice one/, { monitored: false }],
   [/ok.*All quiet/, { monitored: null }],
   [/bad.*Tickets cannot be read/, { tickets: lost([]) }],
+  [/bad.*1 incident open: said to be fixed, not verified yet/, { tickets: read([ticket({ status: "diagnosed" })]) }],
   [/bad.*1 incident open: an operator is at work/, { tickets: read([ticket()]), monitored: false }],
   [
     /warn.*1 proposal waits for a person: 1 incident open/,
@@ -60,6 +63,7 @@ test.each<readonly [words: RegExp, Partial<Sight>]>([
   [/bad.*has not answered yet: nothing is known of incidents/, { health: lost(null), tickets: lost(null) }],
   [/bad.*does not answer: what is shown is old, and commands are refused/, { health: lost(HEALTH) }],
   [/bad.*The agent does not answer, and there is no compose-agent/, { health: lost(HEALTH), legacy }],
+  [/bad.*The agent does not answer, and there is no compose-agent/, { legacy, parts: [gone] }],
 ])("the first line says %s", (words, changes) => {
   expect(String(headline(sight(changes))).replaceAll(/\s+/g, " ")).toMatch(words);
 });

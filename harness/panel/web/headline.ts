@@ -8,17 +8,22 @@ export function headline(sight: Sight): Html {
   const [level, text] = wordsOf(sight);
   return html`<div id="headline" class="headline ${level}" role="status">
     ${state(level, text)}${
-      sight.legacy === null
+      sight.legacy === null || isSilent(sight)
         ? ""
         : html` <span class="dim">Legacy mode: the agent holds the engine itself and answers here.</span>`
     }
   </div>`;
 }
 
+/** Nobody answers: neither the compose-agent nor an agent in its place. */
+function isSilent({ health, parts, legacy }: Sight): boolean {
+  return health.why !== null || parts.some(({ agentId, gone }) => gone && agentId === legacy?.agentId);
+}
+
 function wordsOf(sight: Sight): readonly [Level, string] {
   const { health, approvals, tickets, watchdog, parts } = sight;
   const waiting = (approvals.value ?? []).filter(({ status }) => status === "waiting").length;
-  if (health.why !== null) {
+  if (isSilent(sight)) {
     if (sight.legacy !== null)
       return ["bad", "The agent does not answer, and there is no compose-agent: what is shown is old"];
     if (health.at === null) return ["bad", "The compose-agent has not answered yet: nothing is known of incidents"];
@@ -39,7 +44,9 @@ function wordsOf(sight: Sight): readonly [Level, string] {
   if (open.length > 0) {
     const worked = open.filter((one) => one.worked).length;
     const critical = open.some((one) => one.critical);
-    const who = worked === 0 ? "nobody works on it yet" : "an operator is at work";
+    const claimed = open.every(({ tickets: own }) => own.every(({ status }) => status === "diagnosed"));
+    const who =
+      worked > 0 ? "an operator is at work" : claimed ? "said to be fixed, not verified yet" : "nobody works on it yet";
     return [critical ? "bad" : "warn", `${plural(open.length, "incident")} open: ${who}`];
   }
   if (gone.length > 0) return ["warn", `No open incident, but gone: ${gone.join(", ")}`];

@@ -4,6 +4,7 @@ import type { Sight } from "../sight.ts";
 import { clockTime, cut, none, plural, since, staleness, state, type Html, type Level } from "./markup.ts";
 
 const MAX_RAW = 4_000;
+const SHOWN_EXACT = 400;
 
 const ENDINGS: Readonly<Record<string, Level>> = { resolved: "ok", "no-fault": "ok", escalated: "bad", failed: "bad" };
 
@@ -73,12 +74,21 @@ export function step(entry: EntryRow): Html {
 }
 
 /** Why first, for who reads along; then what exactly. */
-function call({ params, summary }: EntryRow): Html {
+function call(entry: EntryRow): Html {
+  const { params, summary } = entry;
   if (params === null || typeof params !== "object") return html`<p class="said">${cut(summary, MAX_RAW)}</p>`;
   const { reason, ...rest } = params as Readonly<Record<string, unknown>>;
   const exact = Object.keys(rest).length === 0 ? "" : cut(JSON.stringify(rest), MAX_RAW);
   return html`${typeof reason === "string" ? html`<p class="said">${cut(reason, MAX_RAW)}</p>` : ""}
-  ${exact === "" ? "" : html`<p class="exact"><code>${exact}</code></p>`}`;
+  ${exact === "" ? "" : exact.length > SHOWN_EXACT ? folded(entry.id, exact) : html`<p class="exact"><code>${exact}</code></p>`}`;
+}
+
+/** A long call would push what follows out of sight. */
+function folded(id: number, exact: string): Html {
+  return html`<details>
+    <summary>The exact call</summary>
+    <pre tabindex="0" role="region" aria-label="The exact call of step ${id}">${exact}</pre>
+  </details>`;
 }
 
 /** Where in a session a browser is: `<session>/<entry>`, the id of a server-sent event. */

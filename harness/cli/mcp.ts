@@ -173,7 +173,7 @@ function printConfig(client: ClientName, { transport, host, port: at, json }: Co
   const launcher = resolve(import.meta.dirname, "../../bin/lab.mjs");
   const snippet = clientSnippet(client, { transport, url, command: ["node", launcher, "mcp", "serve", "--stdio"] });
   if (json) return io.out(`${JSON.stringify(snippet)}\n`);
-  io.err(`${snippet.file}; before it starts: export ${TOKEN_VARIABLE}="$(lab mcp token)"\n`);
+  io.err(`${snippet.file}; before it starts: export ${TOKEN_VARIABLE}="$(npx lab mcp token)"\n`);
   io.out(snippet.text);
 }
 

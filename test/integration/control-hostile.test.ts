@@ -1,4 +1,5 @@
-import { request } from "node:http";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -50,6 +51,17 @@ function hangingUp(control: TestControl, { method, target, headers, body }: Wire
   const sent = request({ hostname, port, method, path: target, headers });
   sent.on("error", () => undefined);
   sent.end(body);
+  return () => void sent.destroy();
+}
+
+/** Sent, and known to be answered for as long as it stays open; ends it when told. */
+async function opened(control: TestControl, { method, target, headers }: WireRequest): Promise<() => void> {
+  const { hostname, port } = new URL(control.server.url ?? "");
+  const sent = request({ hostname, port, method, path: target, headers }).end();
+  const [answer] = (await once(sent, "response")) as [IncomingMessage];
+  sent.on("error", () => undefined);
+  answer.on("error", () => undefined).resume();
+  expect(answer.statusCode).toBe(200);
   return () => void sent.destroy();
 }
 
@@ -279,12 +291,9 @@ describe("what callers are told", () => {
 describe("what stays open", () => {
   test("so many of one plane and no more; who leaves makes room, and the other plane has its own", async () => {
     const control = await started({ limits: { openRequests: 2 } });
-    const wait = (plane: Plane) => signed(control, `/api/v1/commands/wait/${DEPLOYMENT}?timeout=30`, null, { plane });
-    const leave = [hangingUp(control, wait("compose_agent")), hangingUp(control, wait("compose_agent"))];
-    await until(
-      async () => (await send(control, signed(control, "/api/v1/engine/events", null))).status === 429,
-      "both to be open",
-    );
+    const stream = () => signed(control, "/api/v1/engine/events", null);
+    const leave = [await opened(control, stream()), await opened(control, stream())];
+    expect((await send(control, stream())).json.code).toBe("rate-limited");
     const person = signed(control, `/api/v1/commands/wait/${DEPLOYMENT}?timeout=0`, null, { plane: "status_panel" });
     expect((await send(control, person)).status).toBe(204);
     for (const go of leave) go();

@@ -1372,6 +1372,17 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "Ctrl-C hands the incident back, and the attempt does not count",
         "without a terminal there is one clear sentence",
       ],
+      "contract/human-attach.test.ts": [
+        "a question waits for somebody to come, survives their leaving, and is answered once",
+        "whoever comes later takes over, with everything that was said; the other is told, and asked no more",
+        "Ctrl-D is an answer, and what is said to it is still shown",
+        "when the agent ends everybody is told, and nobody is awaited; what cannot be asked any more is the signal's reason",
+        "one agent a folder; what a killed one has left behind is no agent",
+      ],
+      "e2e/agent-people-docker.test.ts": [
+        "a person attaches to it, leaves with Ctrl-C, comes back to the same question, and ends the work",
+        "a watchdog that was told nothing makes the person's agent anew as it was",
+      ],
       "unit/human-operator.test.ts": [
         "sees the incident, looks, acts with a reason, submits; every call is in the transcript",
         "has as many calls as every operator",
@@ -1383,6 +1394,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "an MCP client in another process works an incident over stdio and over HTTP, with a token for that incident alone",
     shownBy: {
       "e2e/people-and-clients.test.ts": ["works an incident from end to end over %s"],
+      "e2e/agent-people-docker.test.ts": [
+        "an MCP client on this machine works an incident through the door, with the user's runbooks beside the kit's",
+      ],
       "integration/mcp.test.ts": [
         "only names of ours are answered, and pages of no other origin, before a token counts",
         "without a good token there is nothing, and a session belongs to the token that began it",
@@ -1461,7 +1475,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "after SIGKILL in mid-trial `lab heal` leaves neither program nor token",
       ],
       "e2e/compose-mode-docker.test.ts": [
-        "its operator has no socket and a guarded network: blinding is full, the audit intact, nothing is left",
+        "its operator has no socket, a guarded network and the user's runbooks: blinding is full, the audit intact, nothing is left",
         "killed with SIGKILL: `lab heal` removes its containers and networks, too",
       ],
       "integration/rollback.test.ts": [

@@ -4,15 +4,28 @@ import { HarnessError } from "../base/errors.ts";
 import type { CliIo } from "./io.ts";
 import { liveTicketFiles } from "./ticket-files.ts";
 
+const AGAIN_MS = 500;
+
 /**
  * `lab agent attach`: this terminal becomes that of the operator `human` in its container, beside the user's ticket file
- * or that of a trial that runs. Ctrl-C leaves and ends nothing.
+ * or that of a trial that runs; where there is none yet, it is waited for. Ctrl-C leaves and ends nothing.
  *
- * @throws HarnessError `config-invalid` without a terminal, `not-found` when no agent waits for a person.
+ * @throws HarnessError `config-invalid` without a terminal; the signal's reason when nobody came.
  */
 export async function attach({ db }: { readonly db?: string }, io: CliIo): Promise<void> {
   if (!(io.stdinIsTty && io.stdoutIsTty))
     throw new HarnessError("config-invalid", "attaching needs a terminal: input or output is not one");
+  for (let told = false; ; told = true) {
+    const why = await attachOnce(db, io);
+    if (why !== null) return io.err(`${why}\n`);
+    if (!told)
+      io.err("no agent waits for a person yet: `lab agent up --operator human` starts one; waiting, Ctrl-C leaves\n");
+    await io.deps.clock.sleep(AGAIN_MS, io.signal);
+  }
+}
+
+/** @returns why it ended; null = no agent waits for a person. */
+async function attachOnce(db: string | undefined, io: CliIo): Promise<string | null> {
   const [{ attachTo }, { openTerminal }] = await Promise.all([
     import("../agent/operators/human/attach.ts"),
     import("../agent/operators/human/terminal.ts"),
@@ -20,14 +33,11 @@ export async function attach({ db }: { readonly db?: string }, io: CliIo): Promi
   const sockets = (await liveTicketFiles(io, db)).map(terminalOf).filter((path) => existsSync(path));
   for (const socket of sockets) {
     try {
-      return io.err(`${await attachTo(socket, openTerminal, io.signal)}\n`);
+      return await attachTo(socket, openTerminal, io.signal);
     } catch (error) {
       // What an agent that was killed has left behind.
       if (!(error instanceof HarnessError && error.code === "not-found")) throw error;
     }
   }
-  throw new HarnessError(
-    "not-found",
-    "no agent waits for a person: `lab agent up --operator human` starts one in its container; `lab agent start --operator human` needs none",
-  );
+  return null;
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
@@ -7,6 +7,7 @@ import { INSTANCE_LABEL } from "../../harness/engine/labels.ts";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
 import { labHome, type LabHome } from "../support/lab-process.ts";
+import { textOf } from "../support/repository.ts";
 
 const docker = promisify(execFile);
 const images = await standInImages();
@@ -34,9 +35,13 @@ async function recordIn(home: LabHome) {
 }
 
 describeDocker("a trial in compose mode on containers", () => {
-  test("its operator has no socket and a guarded network: blinding is full, the audit intact, nothing is left", async () => {
+  test("its operator has no socket, a guarded network and the user's runbooks: blinding is full, the audit intact, nothing is left", async () => {
     await using home = await labHome(images);
-    const run = home.run(...trial);
+    const books = join(home.folder, "books");
+    await mkdir(books);
+    const book = textOf("subjects/tikv/kit/runbooks/store-stopped.yaml");
+    await writeFile(join(books, "ours.yaml"), book.replace("it was started again.", "we have our own words for it."));
+    const run = home.run(...trial, "--runbooks", books);
     await run.sees("an operator works the ticket");
     const [id = ""] = await home.instances();
     const listed = await docker("docker", ["ps", "-q", "--filter", `label=${INSTANCE_LABEL}=${id}`]);
@@ -53,6 +58,7 @@ describeDocker("a trial in compose mode on containers", () => {
 
     const { folder, record } = await recordIn(home);
     expect(record.blinding.level).toBe("full");
+    expect(record.session?.diagnosis?.explanation).toContain("we have our own words for it");
     expect(record.control).toMatchObject({ mode: "compose", audit: { intact: true } });
     expect(record.control?.commands["compose_agent"]).toBeGreaterThan(0);
     expect(await readdir(join(folder, "control"))).not.toContain("tokens");

@@ -123,6 +123,7 @@ test.concurrent("what a person stopped stays down", async () => {
 
 test.concurrent("one that cannot be helped is given up with a ticket", async () => {
   await until("hopeless", "state", /^ticket \d+ tells people/);
-  expect(await attempts("hopeless")).toHaveLength(2);
+  // Of the episode that it was given up in: on a busy machine it takes long to end, and may have counted as stable once.
+  expect(await events("hopeless", "gave-up")).toMatchObject([{ attempt: 2 }]);
   expect(await tickets.list()).toMatchObject([{ component: "hopeless", manual: true, severity: "critical" }]);
 });

@@ -697,6 +697,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "neither its tickets nor any answer of a tool says what was done",
         "what it is told before it asks says nothing either",
         "what it does is answered without a word too much, rightly done or not",
+        "its last words are answered without one too much, and nothing is changed after them",
       ],
     },
   },

@@ -16,7 +16,7 @@ import type { ControlStarter } from "../../harness/trial/control.ts";
 import { operatorEnvironment } from "../../harness/trial/operator-run.ts";
 import { tikvKit } from "../../subjects/tikv/kit/index.ts";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
-import { actingCalls, lookingCalls, SEARCH } from "../support/leak-calls.ts";
+import { actingCalls, lastCalls, lookingCalls, SEARCH } from "../support/leak-calls.ts";
 import { leaksIn } from "../support/leak-words.ts";
 import { openOperatorSide, type OperatorSide, type ToolCall } from "../support/operator-side.ts";
 
@@ -247,6 +247,13 @@ export function leakSuite(suite: LeakSuite): void {
       }
       expect(leaks()).toEqual([]);
     });
+  });
+
+  test("its last words are answered without one too much, and nothing is changed after them", async () => {
+    const refused: boolean[] = [];
+    for (const call of lastCalls("tikv0")) refused.push((await operator.ask(call)).isError === true);
+    expect(refused).toEqual([true, true, false, true, true]);
+    expect(leaks()).toEqual([]);
   });
 }
 

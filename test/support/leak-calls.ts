@@ -135,7 +135,15 @@ export function actingCalls(store: string, member: string): readonly ToolCall[] 
     ["hypothesis", { cause: "none", components: [], confidence: 0.1 }],
     ["hypothesis", { cause: "unheard-of", components: ["nobody"], confidence: 0.1 }],
     ["hypothesis", { cause: "none", components: ["nobody"], confidence: 0.1 }],
+    ["no_such_tool", {}],
+  ];
+}
+
+/** The last words, wrong and right: after them nothing can be changed. */
+export function lastCalls(store: string): readonly ToolCall[] {
+  return [
     ["submit_diagnosis", { cause: "none" }],
+    ["submit_diagnosis", { cause: "none", ending: "no-such" }],
     [
       "submit_diagnosis",
       {
@@ -147,7 +155,7 @@ export function actingCalls(store: string, member: string): readonly ToolCall[] 
         ending: "no-fault",
       },
     ],
-    ["submit_diagnosis", { cause: "none", ending: "no-such" }],
-    ["no_such_tool", {}],
+    ["container_kill", { component: store }],
+    ["submit_diagnosis", { cause: "none" }],
   ];
 }

@@ -1123,6 +1123,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     },
   },
   {
+    promise: "what commands printed does not fill the disk: the oldest lose it, never how they ended",
+    shownBy: {
+      "unit/command-queue.test.ts": ["what commands printed takes so much room and no more"],
+    },
+  },
+  {
     promise: "one idempotency key, one act: together, one after another, over a restart; a refusal does not use it up",
     shownBy: {
       "integration/control-server.test.ts": [

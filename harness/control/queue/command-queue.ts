@@ -39,6 +39,10 @@ CREATE INDEX IF NOT EXISTS ix_commands_done ON commands (done_ms) WHERE state = 
 const KEPT_MS = 24 * 3_600_000;
 /** Old rows are looked for once in so many insertions. */
 const SWEEP_EVERY = 256;
+/** Reports of ended commands together; beyond that the oldest lose what was printed, never how they ended. */
+const MOST_REPORT_BYTES = 256 * 1024 * 1024;
+/** A report of this size has nothing to lose. */
+const SMALL_REPORT_BYTES = 4_096;
 
 export type Executor = "server" | "poller";
 
@@ -115,17 +119,21 @@ const row = z
 export class CommandQueue implements Disposable {
   readonly #db: Sqlite.Database;
   readonly #now: () => EpochMs;
+  readonly #mostReportBytes: number;
   readonly #statements = new Map<string, Sqlite.Statement>();
   #sinceSweep = 0;
+  #reportBytes: number;
 
   /** @param folder 0700; made when missing. */
-  constructor(folder: string, now: () => EpochMs) {
+  constructor(folder: string, now: () => EpochMs, mostReportBytes = MOST_REPORT_BYTES) {
     makeFolder(folder, 0o700);
     this.#db = new Sqlite(join(folder, "queue.db"));
     this.#now = now;
+    this.#mostReportBytes = mostReportBytes;
     this.#db.pragma("journal_mode = WAL");
     this.#db.pragma("synchronous = FULL");
     this.#db.exec(SCHEMA);
+    this.#reportBytes = this.#countReportBytes();
   }
 
   /** The command of this key, whatever became of it. */
@@ -168,7 +176,10 @@ export class CommandQueue implements Disposable {
 
   finish(seq: number, report: CommandReport): void {
     const sql = "UPDATE commands SET state = 'done', report = ?, done_ms = ? WHERE seq = ? AND state <> 'done'";
-    this.#run(sql, JSON.stringify(report), this.#now(), seq);
+    const text = JSON.stringify(report);
+    if (this.#run(sql, text, this.#now(), seq) === 0) return;
+    this.#reportBytes += Buffer.byteLength(text);
+    if (this.#reportBytes > this.#mostReportBytes) this.#shed();
   }
 
   /** The oldest of a plane that waits for this executor, without some rows and what is for some components. */
@@ -229,8 +240,34 @@ export class CommandQueue implements Disposable {
 
   #sweep(): void {
     this.#sinceSweep = (this.#sinceSweep + 1) % SWEEP_EVERY;
-    if (this.#sinceSweep === 1)
-      this.#run("DELETE FROM commands WHERE state = 'done' AND done_ms < ?", this.#now() - KEPT_MS);
+    if (this.#sinceSweep === 1) this.#forget();
+  }
+
+  #forget(): void {
+    const forgotten = this.#run("DELETE FROM commands WHERE state = 'done' AND done_ms < ?", this.#now() - KEPT_MS);
+    if (forgotten > 0) this.#reportBytes = this.#countReportBytes();
+  }
+
+  #countReportBytes(): number {
+    const sql = "SELECT COALESCE(SUM(octet_length(report)), 0) FROM commands WHERE state = 'done'";
+    return this.#sql(sql).pluck().get() as number;
+  }
+
+  /** A sixteenth at once, so that it is not done for each command. */
+  #shed(): void {
+    const enough = this.#mostReportBytes - this.#mostReportBytes / 16;
+    const oldestFirst =
+      "SELECT seq FROM commands WHERE state = 'done' AND octet_length(report) > ? ORDER BY done_ms, seq";
+    this.#db.transaction(() => {
+      for (const seq of this.#sql(oldestFirst).pluck().all(SMALL_REPORT_BYTES)) {
+        const report = this.#one("SELECT * FROM commands WHERE seq = ?", seq)?.report;
+        if (report === null || report === undefined) continue;
+        const [all, less] = [JSON.stringify(report), JSON.stringify(withoutOutput(report))];
+        this.#run("UPDATE commands SET report = ? WHERE seq = ?", less, seq);
+        this.#reportBytes -= Buffer.byteLength(all) - Buffer.byteLength(less);
+        if (this.#reportBytes <= enough) return;
+      }
+    })();
   }
 
   #one(sql: string, ...params: readonly unknown[]): QueuedCommand | null {
@@ -247,4 +284,10 @@ export class CommandQueue implements Disposable {
     this.#statements.set(text, known);
     return known;
   }
+}
+
+function withoutOutput(report: CommandReport): CommandReport {
+  if (report.result === null) return report;
+  const { stderr: _, ...result } = report.result;
+  return { ...report, result: { ...result, stdout: "(what it printed is not kept any more)\n", data: null } };
 }

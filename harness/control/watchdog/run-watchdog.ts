@@ -6,7 +6,8 @@ import type { Deps } from "../../protocol.ts";
 import type { NewWatchdogEvent, Tickets } from "../../../tickets/index.ts";
 import type { LegacyParts } from "./legacy.ts";
 import type { WatchdogSettings } from "./settings.ts";
-import { OwnActs, TargetWatch, type WatchContext } from "./target-watch.ts";
+import { OwnActs } from "./own-acts.ts";
+import { TargetWatch, type WatchContext } from "./target-watch.ts";
 
 export interface WatchdogOptions {
   /** Name of the deployment: its compose project. Rows of several share a ticket file. */

@@ -9,6 +9,7 @@ import { decide, type Act } from "./decide.ts";
 import type { Judgement, Wanted } from "./judge.ts";
 import { switchMode, whyNoFallback, type LegacyParts } from "./legacy.ts";
 import { forgetShutdown, NEW_MEMORY, rememberEvent, risesNow, watchMemorySchema, type WatchMemory } from "./memory.ts";
+import type { OwnActs, OwnSpan } from "./own-acts.ts";
 import type { WatchdogSettings } from "./settings.ts";
 
 /** What every watch of a deployment shares. */
@@ -24,31 +25,6 @@ export interface WatchContext {
   readonly onEvent: (component: string, event: NewWatchdogEvent) => void;
 }
 
-/** How long before and after an act its events may be stamped, or come. */
-const AROUND_MS = 1_000;
-
-/** When the watchdog itself stops and starts containers: what the engine tells of that is no operator's doing. */
-export class OwnActs {
-  readonly #spans: OwnSpan[] = [];
-
-  add(span: OwnSpan): void {
-    this.#spans.push(span);
-    if (this.#spans.length > 64) this.#spans.shift();
-  }
-
-  covers({ component, at }: WatchedEvent): boolean {
-    return this.#spans.some(
-      (span) => span.component === component && at >= span.from - AROUND_MS && at <= (span.to ?? Infinity) + AROUND_MS,
-    );
-  }
-}
-
-interface OwnSpan {
-  readonly component: string;
-  readonly from: EpochMs;
-  /** Null = it is under way. */
-  to: EpochMs | null;
-}
 /** As many of its own acts does one watch remember over a restart of the watchdog. */
 const KEPT_ACTS = 4;
 /** Events that a ticket file could not take, kept for the next time. */

@@ -1,5 +1,4 @@
-import type { HttpBindings } from "@hono/node-server";
-import { Hono, type Context } from "hono";
+import { Hono } from "hono";
 import { errorText } from "../../base/errors.ts";
 import { ApiError } from "./api-error.ts";
 import { authRoutes } from "./auth-routes.ts";
@@ -12,16 +11,8 @@ import { resources } from "./perform.ts";
 import { refusalOf } from "./permit.ts";
 import { capabilities, health } from "./probe.ts";
 import { ROUTES, type RouteSpec } from "./routes.ts";
+import type { AddRoute, ControlContext, ControlEnv, Signed } from "./signed-route.ts";
 import { ticketRoutes } from "./ticket-routes.ts";
-
-export type ControlEnv = { Bindings: HttpBindings };
-export type ControlContext = Context<ControlEnv>;
-
-/** Answers one request of a caller whose signature held and whose key may do it. */
-export type Signed = (c: ControlContext, caller: Caller, gone: AbortSignal) => Promise<Response> | Response;
-
-/** Adds one route; `scope` is looked at before `run`, unless it is that of the command in the body. */
-export type AddRoute = (method: RouteSpec["method"], path: string, scope: RouteSpec["scope"], run: Signed) => void;
 
 const NOBODY = { body: Buffer.alloc(0) } as Caller;
 

@@ -1,7 +1,7 @@
 import { signAssertion } from "../assertion.ts";
 import { fingerprintOf } from "../tokens/index.ts";
 import { ApiError } from "./api-error.ts";
-import type { AddRoute } from "./app.ts";
+import type { AddRoute } from "./signed-route.ts";
 import type { ServerCore } from "./core.ts";
 import { bodyAs } from "./parse-command.ts";
 import { assertionRequest, rotateRequest } from "./routes.ts";

@@ -1,7 +1,7 @@
 import { reportRequest, type CommandReport } from "../contract.ts";
 import type { AuditEntry } from "../audit/types.ts";
 import { ApiError } from "./api-error.ts";
-import type { AddRoute } from "./app.ts";
+import type { AddRoute } from "./signed-route.ts";
 import { entryOf, type AskedCommand } from "./command-runner.ts";
 import type { ServerCore } from "./core.ts";
 import type { Caller } from "./gate.ts";

@@ -1,4 +1,4 @@
-import type { AddRoute, ControlContext } from "./app.ts";
+import type { AddRoute, ControlContext } from "./signed-route.ts";
 import type { ServerCore } from "./core.ts";
 import { checked } from "./parse-command.ts";
 import { queries } from "./routes.ts";

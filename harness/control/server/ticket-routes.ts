@@ -1,6 +1,6 @@
 import { decideRequest, ticketAnswers } from "../ticket-answers.ts";
 import { ApiError } from "./api-error.ts";
-import type { AddRoute } from "./app.ts";
+import type { AddRoute } from "./signed-route.ts";
 import type { ServerCore } from "./core.ts";
 import { bodyAs, checked } from "./parse-command.ts";
 import { queries } from "./routes.ts";

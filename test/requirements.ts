@@ -396,7 +396,21 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "images are pinned and can be replaced",
         "ports are open on this machine alone and can be moved, so that several run side by side",
         "%s can crash, is asked how it is, has time to stop and files to open",
-        "the legacy compose file: somebody else's network, the person's own uid, an init, a health check",
+      ],
+    },
+  },
+  {
+    promise:
+      "legacy mode in containers: the socket in the agent alone, no rights otherwise, and the panel of compose mode",
+    shownBy: {
+      "unit/compose-file.test.ts": [
+        "somebody else's network for the agent; what is between it and the panel is compose mode's",
+        "the socket is the agent's alone; both have the token of people's plane and no other",
+        "%s: the person's own uid, an init, no rights, a read-only root, limits, a health check",
+        "the panel is told the same as in compose mode, but for where a compose-agent would be",
+      ],
+      "e2e/agent-legacy-docker.test.ts": [
+        "people see the cluster and command it through the agent; a watchdog makes its container anew as it was",
       ],
     },
   },
@@ -1086,6 +1100,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "looking does not forbid it, unless it goes on while the sidecar fails",
         "killed in the middle of it, or refused there: the agent counts as holding the socket, and gives it back",
         "ends at once when the host allows it no longer",
+      ],
+      "e2e/agent-legacy-docker.test.ts": [
+        "a watchdog that falls back leaves people their panel, whose commands the agent carries out until the sidecar is back",
       ],
     },
   },

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { AgentSite } from "../engine/agent-compose.ts";
+import type { AgentMode, AgentSite } from "../engine/agent-compose.ts";
 
 /** What people choose by the environment of `lab agent up`, without secrets: those are nowhere but where they were given. */
 const CHOSEN = [
@@ -23,21 +23,31 @@ const CHOSEN = [
   "VAULT_KV_VERSION",
 ];
 
-const choices = z.record(z.string(), z.string());
+const file = z
+  .record(z.string(), z.string())
+  // Files of before name no mode: nothing was made anew in the legacy one then.
+  .transform(({ AGENT_MODE, ...variables }) => ({
+    mode: AGENT_MODE === "legacy" ? ("legacy" as const) : ("compose" as const),
+    variables,
+  }));
 const fileOf = (stateDir: string): string => join(stateDir, "agent.json");
 
 /** For whoever makes a container anew later, in another environment: a person's agent must not come back as a program. */
 export async function keepChoices(
+  mode: AgentMode,
   { stateDir, instance, more = {} }: AgentSite,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
   // Empty is as good as not set in the compose files.
   const chosen = Object.fromEntries(CHOSEN.map((name) => [name, more[name] ?? env[name] ?? ""]));
-  await writeFile(fileOf(stateDir), JSON.stringify({ ...chosen, INSTANCE_ID: instance }), { mode: 0o600 });
+  const kept = { ...chosen, INSTANCE_ID: instance, AGENT_MODE: mode };
+  await writeFile(fileOf(stateDir), JSON.stringify(kept), { mode: 0o600 });
 }
 
-/** Variables of the compose files, as they were at the last `lab agent up`; none where there was none. */
-export async function keptChoices(stateDir: string): Promise<Readonly<Record<string, string>>> {
+/** The mode of the last `lab agent up`, and variables of its compose file; none where there was none. */
+export async function keptChoices(
+  stateDir: string,
+): Promise<{ readonly mode: AgentMode; readonly variables: Readonly<Record<string, string>> }> {
   const text = await readFile(fileOf(stateDir), "utf8").catch(() => "{}");
-  return choices.parse(JSON.parse(text));
+  return file.parse(JSON.parse(text));
 }

@@ -11,7 +11,7 @@ import { AGENT_OPERATORS } from "../agent/config.ts";
 import { loadRunbooks } from "../agent/operators/runbook/load.ts";
 import { errorText, HarnessError } from "../base/errors.ts";
 import { SAFETY_MODES, type SafetyMode } from "../base/safety-mode.ts";
-import { PLANES } from "../control/planes.ts";
+import { PLANES, type Plane } from "../control/planes.ts";
 import { readSettings, type ControlSettings } from "../control/settings.ts";
 import { fingerprintOf, rotateToken, tokenProvider } from "../control/tokens/index.ts";
 import {
@@ -248,7 +248,7 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   io.err(mode === "legacy" ? LEGACY_WARNING : "the compose-agent alone holds the Docker socket (compose mode)\n");
   const site = await siteFor(flags, settings, io);
   await requireNetwork(network, io);
-  if (mode === "compose" && settings.vault === null) await ensureTokens(settings, io);
+  if (settings.vault === null) await ensureTokens(settings, mode === "compose" ? PLANES : ["status_panel"], io);
   const building = (tag: string): void => io.err(`building ${tag}, which takes a minute or two the first time\n`);
   const built = await ensureAgentImages(mode, io.signal, building);
   const running = await runningMode(io.signal);
@@ -257,20 +257,20 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   if (mode === "legacy") await tellWatchdog({ wanted: "stopped", by: "lab agent up --legacy" }, settings, io);
   // What only the other form has would stay.
   if (running !== null && running !== mode) await compose.down({}, io.signal);
-  await keepChoices(site, io.env);
+  await keepChoices(mode, site, io.env);
   await compose.up({}, io.signal).catch((error: unknown) => {
     const port = error instanceof HarnessError && error.code === "port-taken" ? "PANEL_PORT is the panel's port; " : "";
     io.err(`${port}what has started goes on, \`lab agent down\` removes it\n`);
     throw error;
   });
-  const component = mode === "legacy" ? "agent" : null;
-  await tellWatchdog({ component, wanted: "running", by: "lab agent up" }, settings, io);
+  for (const component of mode === "legacy" ? ["agent", "statuspanel"] : [null])
+    await tellWatchdog({ component, wanted: "running", by: "lab agent up" }, settings, io);
   if (json)
     io.out(
       `${JSON.stringify({ project: AGENT_PROJECT, network, mode, image: ownImages.agent.tag, built, state: "up" })}\n`,
     );
   else io.err(`the agent runs on ${network}; see \`lab agent logs\`\n${NEXT[site.more?.["OPERATOR"] ?? ""] ?? ""}`);
-  if (mode === "compose" && !json) io.err(panelHint(settings, io));
+  if (!json) io.err(panelHint(settings, io));
 }
 
 /** What a person does then. */
@@ -304,7 +304,7 @@ function panelHint({ tokenDir }: ControlSettings, io: CliIo): string {
 async function printVariables(flags: UpFlags, io: CliIo): Promise<void> {
   const settings = settingsOf(flags, io);
   const site = await siteFor(flags, settings, io);
-  if (settings.vault === null) await ensureTokens(settings, io);
+  if (settings.vault === null) await ensureTokens(settings, PLANES, io);
   await openAgentCompose("compose", AGENT_PROJECT, site, io.signal);
   const variables = await agentVariables(site);
   if (flags.json) io.out(`${JSON.stringify(variables)}\n`);
@@ -321,8 +321,8 @@ function settingsOf(flags: Pick<UpFlags, "composeMode" | "config">, io: CliIo): 
 }
 
 /** A plane without a token lets nobody in; the first ones are drawn here. */
-async function ensureTokens(settings: ControlSettings, io: CliIo): Promise<void> {
-  for (const plane of PLANES) {
+async function ensureTokens(settings: ControlSettings, planes: readonly Plane[], io: CliIo): Promise<void> {
+  for (const plane of planes) {
     const provider = tokenProvider(settings, plane, io.deps);
     if ((await provider.fetch(plane, io.signal)) !== null) continue;
     const { current } = await rotateToken(provider, plane, {}, io.deps, io.signal);
@@ -360,7 +360,7 @@ async function down({ json }: { readonly json?: true }, io: CliIo): Promise<void
   await tellWatchdog({ wanted: "stopped", by: "lab agent down" }, settings, io);
   await (await openAgentCompose(mode, AGENT_PROJECT, site, io.signal)).down({}, io.signal);
   if (json) io.out(`${JSON.stringify({ project: AGENT_PROJECT, state: "gone" })}\n`);
-  else io.err(mode === "compose" ? "the agent's containers are gone\n" : "the agent's container is gone\n");
+  else io.err("the agent's containers are gone\n");
 }
 
 /** What people want, of all or of one, for `lab watchdog`; it need not run. */

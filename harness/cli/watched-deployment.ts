@@ -24,21 +24,24 @@ interface Watched {
 }
 
 /**
- * How the deployment's containers are made anew, and how its mode changes. The agent comes from the legacy file as long
- * as the watchdog's own record says that it fell back to it, and the host allows that; everything else always from
- * compose mode's file. The record alone decides nothing: it is in the ticket file, which the agent's program writes too.
+ * How the deployment's containers are made anew, and how its mode changes. They come from the file of the last `lab
+ * agent up`; the agent also from the legacy one, as long as the watchdog's own record says that it fell back to it, and
+ * the host allows that. The record alone decides nothing: it is in the ticket file, which the agent's program writes too.
  */
 export function watchedDeployment(
   { deployment, flags, settings, tickets }: Watched,
   io: CliIo,
 ): { compose(component: string, signal: AbortSignal): Promise<Compose>; readonly modes: ModeSwitch } {
   const { project, network, composeFile, legacyFile } = flags;
+  const siteNow = async () => {
+    const site = await agentSite({ network, settings }, io);
+    const kept = await keptChoices(site.stateDir);
+    return { mode: kept.mode, site: { ...site, more: { ...site.more, ...kept.variables } } };
+  };
   const open = async (mode: AgentMode, signal: AbortSignal): Promise<Compose> => {
     const own = mode === "legacy" ? legacyFile : composeFile;
     if (own !== undefined) return await openCompose({ file: resolve(io.cwd, own), project }, signal);
-    const site = await agentSite({ network, settings }, io);
-    const more = { ...site.more, ...(await keptChoices(site.stateDir)) };
-    return await openAgentCompose(mode, project, { ...site, more }, signal);
+    return await openAgentCompose(mode, project, (await siteNow()).site, signal);
   };
   const fellBack = async (): Promise<boolean> =>
     settings.watchdog.allowLegacyFallback &&
@@ -46,8 +49,11 @@ export function watchedDeployment(
   const upAgent = async (mode: AgentMode, signal: AbortSignal): Promise<void> =>
     (await open(mode, signal)).up({ services: ["agent"], noDeps: true }, signal);
   return {
-    compose: async (component, signal) =>
-      open(component === "agent" && (await fellBack()) ? "legacy" : "compose", signal),
+    compose: async (component, signal) => {
+      if (component === "agent" && (await fellBack())) return await open("legacy", signal);
+      // Somebody's own file says itself what it is.
+      return await open(composeFile === undefined ? (await siteNow()).mode : "compose", signal);
+    },
     modes: { toLegacy: (signal) => upAgent("legacy", signal), toCompose: (signal) => upAgent("compose", signal) },
   };
 }

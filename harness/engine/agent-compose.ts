@@ -22,7 +22,7 @@ export interface AgentSite {
   readonly instance: string;
   /** What the compose-agent keeps (audit, queue, socket), and copies of runbooks. Made if missing. */
   readonly stateDir: string;
-  /** Compose mode: a folder for each plane's token in it. */
+  /** A folder for each plane's token in it; the legacy form has that of people alone. */
   readonly tokenDir: string;
   /** Folders with runbooks of the user's, copied when it is opened; left away = those of the last time. */
   readonly runbooks?: readonly string[];
@@ -40,7 +40,7 @@ const FILES: Readonly<Record<AgentMode, string>> = {
 
 const IMAGES: Readonly<Record<AgentMode, readonly ImageBuild[]>> = {
   compose: [ownImages.agent, ownImages.composeAgent, ownImages.panel, ownImages.netTools],
-  legacy: [ownImages.agent],
+  legacy: [ownImages.agent, ownImages.panel],
 };
 
 /** Builds those whose sources changed. @returns their tags. @throws HarnessError `image-missing` */
@@ -83,9 +83,14 @@ export async function agentVariables(site: AgentSite): Promise<Readonly<Record<s
   };
 }
 
+const MOUNTED: Readonly<Record<AgentMode, (site: AgentSite) => readonly string[]>> = {
+  compose: ({ stateDir, tokenDir }) => [stateDir, join(tokenDir, "status_panel"), join(tokenDir, "compose_agent")],
+  legacy: ({ tokenDir }) => [join(tokenDir, "status_panel")],
+};
+
 /**
- * The agent's containers as one compose project. In compose mode the folders that are mounted are made first, by us and
- * for us alone: compose would make them as root.
+ * The agent's containers as one compose project. The folders that are mounted are made first, by us and for us alone:
+ * compose would make them as root.
  *
  * @throws HarnessError `engine-unreachable` without compose; what the file system throws.
  */
@@ -95,9 +100,7 @@ export async function openAgentCompose(
   site: AgentSite,
   signal: AbortSignal,
 ): Promise<Compose> {
-  if (mode === "compose")
-    for (const folder of [site.stateDir, join(site.tokenDir, "status_panel"), join(site.tokenDir, "compose_agent")])
-      makeFolder(folder, 0o700);
+  for (const folder of MOUNTED[mode](site)) makeFolder(folder, 0o700);
   await handRunbooks(site.runbooks, runbooksHere(site));
   return await openCompose({ file: FILES[mode], project, env: await agentVariables(site) }, signal);
 }

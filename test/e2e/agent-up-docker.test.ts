@@ -59,14 +59,17 @@ describeDocker("lab agent up", () => {
     try {
       const legacy = await lab("agent", "up", "--legacy", ...where);
       expect(legacy.err).toContain("holds the Docker socket itself (legacy mode)");
-      expect(await running()).toEqual(["agent"]);
+      expect(legacy.err).toContain("made a token for status_panel");
+      expect(legacy.err).not.toContain("made a token for compose_agent");
+      expect(await running()).toEqual(["agent", "statuspanel"]);
       // A watchdog that runs must not bring back beside it what only compose mode has.
       expect(await wanted("agent")).toBe("running");
+      expect(await wanted("statuspanel")).toBe("running");
       expect(await wanted("compose-agent")).toBe("stopped");
 
       const up = await lab("agent", "up", ...where, "--json");
       expect(JSON.parse(up.out)).toMatchObject({ mode: "compose", state: "up", network: network });
-      expect(up.err).toMatch(/made a token for status_panel \([0-9a-f]{16}\)/);
+      expect(up.err).toMatch(/made a token for compose_agent \([0-9a-f]{16}\)/);
       expect(await running()).toEqual(["agent", "agent-net", "compose-agent", "model-proxy", "statuspanel"]);
       expect(await wanted("compose-agent")).toBe("running");
       expect((await lab("agent", "logs", "compose-agent")).err).toContain("compose_agent=true - compose-agent sidecar");

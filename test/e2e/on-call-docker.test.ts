@@ -34,7 +34,7 @@ const resolved = (home: LabHome, id: number) =>
 describeDocker("an operator on call", () => {
   test("works what the monitor finds and what a person reports, and the monitor has the last word", async () => {
     const user = await mkdtemp(join(tmpdir(), "user-"));
-    await using home = await labHome({ ...images, HOME: user, DOCKER_CONFIG: join(user, ".docker") });
+    await using home = await labHome({ ...images, HOME: user, DOCKER_CONFIG: join(user, ".docker"), PANEL_PORT: "0" });
     await lab(home, "subject", "up", "tikv", "--engine", "docker");
     const monitor = home.run("monitor", "run");
     try {

@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import { PERSON, type PanelBench } from "./panel-bench.ts";
+import { PERSON } from "./panel-bench.ts";
 
 /** A person at the panel, by HTTP. */
 export interface PanelPerson {
@@ -8,11 +8,15 @@ export interface PanelPerson {
   does(path: string, fields: Readonly<Record<string, string>>): Promise<string>;
 }
 
-export async function panelPerson(bench: PanelBench): Promise<PanelPerson> {
-  const url = (path: string) => new URL(path, bench.panel.pageUrl);
+/** @param panel where its page is; `who` has a password there. */
+export async function panelPerson(
+  { panel }: { readonly panel: { readonly pageUrl: string } },
+  who: { readonly name: string; readonly password: string } = PERSON,
+): Promise<PanelPerson> {
+  const url = (path: string) => new URL(path, panel.pageUrl);
   const post = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
     fetch(url(path), { method: "POST", body: new URLSearchParams(fields), headers, redirect: "manual" });
-  const answer = await post("/sign-in", { name: PERSON.name, password: PERSON.password }, {});
+  const answer = await post("/sign-in", { name: who.name, password: who.password }, {});
   const cookie = (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
   // Somebody looks, so things are read often.
   const looking = new AbortController();

@@ -132,8 +132,56 @@ describe("compose mode's file", () => {
   });
 });
 
-test("the legacy compose file: somebody else's network, the person's own uid, an init, a health check", () => {
+describe("legacy mode's file", () => {
   const { services, networks } = compose("docker/agent/docker-compose.legacy.yml");
-  expect(networks).toMatchObject({ default: { external: true, name: "${TIKV_NETWORK:-tikv_default}" } });
-  expect(services["agent"]).toMatchObject({ init: true, user: "${HOST_UID:-1000}:${HOST_GID:-1000}", healthcheck: {} });
+  const all = Object.entries(services);
+
+  test("somebody else's network for the agent; what is between it and the panel is compose mode's", () => {
+    const own = compose("docker/agent/docker-compose.yml").networks as Readonly<Record<string, unknown>>;
+    expect(networks).toEqual({
+      default: { external: true, name: "${TIKV_NETWORK:-tikv_default}" },
+      control: own["control"],
+      page: own["page"],
+    });
+  });
+
+  test("the socket is the agent's alone; both have the token of people's plane and no other", () => {
+    const mounted = all.map(([name, { volumes = [] }]) => [
+      name,
+      volumes.flatMap(
+        (volume) => /:(\/var\/run\/docker\.sock|\/run\/operator\/tokens\/\w+)(:ro)?$/.exec(volume)?.[1] ?? [],
+      ),
+    ]);
+    expect(Object.fromEntries(mounted)).toEqual({
+      agent: ["/run/operator/tokens/status_panel", "/var/run/docker.sock"],
+      statuspanel: ["/run/operator/tokens/status_panel"],
+    });
+  });
+
+  test.each(all)(
+    "%s: the person's own uid, an init, no rights, a read-only root, limits, a health check",
+    (_, service) => {
+      expect(service).toMatchObject({
+        init: true,
+        user: "${HOST_UID:-1000}:${HOST_GID:-1000}",
+        restart: "${RESTART_POLICY:-on-failure}",
+        read_only: true,
+        cap_drop: ["ALL"],
+        security_opt: ["no-new-privileges:true"],
+        pids_limit: 256,
+        mem_limit: expect.stringMatching(/^\d+[mg]$/) as string,
+        healthcheck: {},
+      });
+    },
+  );
+
+  test("the panel is told the same as in compose mode, but for where a compose-agent would be", () => {
+    const panel = (file: string) => compose(`docker/agent/${file}`).services["statuspanel"];
+    const { environment: here = {}, ...rest } = panel("docker-compose.legacy.yml") ?? ({} as Service);
+    const { environment: there = {}, ...other } = panel("docker-compose.yml") ?? ({} as Service);
+    expect(rest).toEqual(other);
+    const names = (of: object) => Object.keys(of).filter((name) => /^(PANEL|VAULT|TOKEN|DEPLOYMENT)_/.test(name));
+    expect(names(here).toSorted()).toEqual(names(there).toSorted());
+    expect(here["COMPOSE_AGENT_ENABLED"]).toBe("false");
+  });
 });

@@ -4,7 +4,7 @@
  * digest, who sends it, when, a nonce for this one transmission, the idempotency key, and which server of which start
  * it is for. What was captured is worthless a moment later, after a restart, and at any other server.
  */
-import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, hash, timingSafeEqual, type KeyObject } from "node:crypto";
 import type { Plane } from "./planes.ts";
 
 /** Lower case, as Node shows them. The first, fourth and last are named as in trydirect/status. */
@@ -41,7 +41,7 @@ export interface SignedParts {
 }
 
 export function digestOf(body: string | Uint8Array): string {
-  return createHash("sha256").update(body).digest("hex");
+  return hash("sha256", body);
 }
 
 /** One line per part; none can hold a line break, so no two requests look alike. */

@@ -100,8 +100,16 @@ export function databaseAnchor(path: string): AuditAnchor & Disposable {
   };
 }
 
-function recordOf(key: Buffer, writer: string, { seq, hash }: AuditHead): string {
-  return JSON.stringify({ writer, seq, hash, mac: anchorMac(key, writer, seq, hash) });
+/** The last one made: a head goes to each anchor in turn. */
+let last: { readonly key: Buffer; readonly writer: string; readonly head: AuditHead; readonly record: string } | null =
+  null;
+
+function recordOf(key: Buffer, writer: string, head: AuditHead): string {
+  if (last?.head !== head || last.key !== key || last.writer !== writer) {
+    const { seq, hash } = head;
+    last = { key, writer, head, record: JSON.stringify({ writer, seq, hash, mac: anchorMac(key, writer, seq, hash) }) };
+  }
+  return last.record;
 }
 
 function headIn(text: string, key: Buffer, writer: string, place: string): AuditHead {

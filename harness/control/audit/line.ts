@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, hash, timingSafeEqual, type KeyObject } from "node:crypto";
 import { z } from "zod";
 
 /** Hash "of the line before" the first one. */
@@ -83,7 +83,7 @@ export function decodeLine(line: Buffer, key: Buffer): AuditRecord | null {
   return parsed.success ? parsed.data : null;
 }
 
-export const hashOf = (line: Buffer | string): string => createHash("sha256").update(line).digest("hex");
+export const hashOf = (line: Buffer | string): string => hash("sha256", line);
 
 export const macOf = (bytes: Buffer | string, key: Buffer): string =>
   createHmac("sha256", keyObjectOf(key)).update(bytes).digest("hex");

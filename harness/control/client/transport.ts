@@ -1,5 +1,5 @@
 import { Agent, request, type IncomingMessage } from "node:http";
-import { buffer } from "node:stream/consumers";
+import { collect } from "../../base/collect.ts";
 import { EngineError, errorText } from "../../base/errors.ts";
 
 export interface Sent {
@@ -53,7 +53,7 @@ export class Transport implements Disposable {
   async send(what: Sent, signal: AbortSignal): Promise<Answer> {
     try {
       const reply = await this.#open(what, signal);
-      return { status: reply.statusCode ?? 0, text: (await buffer(reply)).toString("utf8") };
+      return { status: reply.statusCode ?? 0, text: (await collect(reply))?.toString("utf8") ?? "" };
     } catch (error) {
       signal.throwIfAborted();
       throw new Unreachable(this.address, error);

@@ -58,6 +58,9 @@ const STAYING = new Set([
   "/api/v1/engine/events",
 ]);
 
+/** Made once: it is the reason after every answer, and a stack each time costs more than the rest of it. */
+const GONE = new ApiError("unavailable", "the caller is gone");
+
 async function answered(
   core: ServerCore,
   c: ControlContext,
@@ -65,7 +68,7 @@ async function answered(
   run: Signed,
 ): Promise<Response> {
   const gone = new AbortController();
-  c.env.outgoing.once("close", () => gone.abort(new ApiError("unavailable", "the caller is gone")));
+  c.env.outgoing.once("close", () => gone.abort(GONE));
   let caller: Caller | null = null;
   try {
     if (scope === null) return await run(c, NOBODY, gone.signal);

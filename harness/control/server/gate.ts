@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { z } from "zod";
+import { collect } from "../../base/collect.ts";
 import type { Clock, Log } from "../../protocol.ts";
 import { PLANES, type Plane, type Scope } from "../planes.ts";
 import { digestOf, HEADERS, MAX_SKEW_MS, signatureHolds } from "../signing.ts";
@@ -99,19 +100,12 @@ export class Gate {
     const cap = this.#options.limits.bodyBytes;
     const tooLarge = (): ApiError => new ApiError("too-large", `a body has at most ${cap} bytes`);
     if (Number(request.headers["content-length"] ?? 0) > cap) throw tooLarge();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      for await (const chunk of request) {
-        bytes += (chunk as Buffer).length;
-        if (bytes > cap) throw tooLarge();
-        chunks.push(chunk as Buffer);
-      }
-    } catch (error) {
-      // Whoever sent it has hung up, or it is no HTTP.
-      throw error instanceof ApiError ? error : new ApiError("malformed", "the request broke off in its body");
-    }
-    return Buffer.concat(chunks);
+    // Whoever sent it has hung up, or it is no HTTP.
+    const body = await collect(request, cap).catch(() => {
+      throw new ApiError("malformed", "the request broke off in its body");
+    });
+    if (body === null) throw tooLarge();
+    return body;
   }
 
   async #verify(request: IncomingMessage, body: Buffer, signal: AbortSignal): Promise<Caller> {

@@ -27,7 +27,7 @@ export async function serveControl(
     scope.defer(() => servers.forEach((server) => server.closeAllConnections()));
     const core = scope.use(await openCore(options, deps, signal));
     const app = createControlApp(core);
-    const listener = getRequestListener(app.fetch as never, { overrideGlobalObjects: false });
+    const listener = getRequestListener(app.fetch as never);
     scope.defer(() => servers.forEach((server) => void server.close()));
     const open = async (where: Parameters<Server["listen"]>[0], mask: number | null): Promise<Server> => {
       const server = createServer(

@@ -40,6 +40,9 @@ describe("what is refused, in this order", () => {
     const control = await started({ limits: { bodyBytes: 2_000, requestsPerSecond: 0.001, burst: 3 } });
     const large = { ...signed(control, EXECUTE, "x".repeat(3_000)), headers: {} };
     expect((await send(control, large)).json.code).toBe("too-large");
+    // Nobody says how long this one is, and there is more of it than goes over a wire at once.
+    const endless = { ...large, headers: { "transfer-encoding": "chunked" }, body: "x".repeat(2_000_000) };
+    expect(await send(control, endless)).toMatchObject({ status: 413, json: { code: "too-large" } });
     expect((await send(control, { ...large, body: "{}" })).json).toMatchObject({ code: "signature-missing" });
     const good = signed(control, EXECUTE, command("list"));
     expect((await send(control, { ...good, body: good.body.replace("list", "kill") })).json.code).toBe(

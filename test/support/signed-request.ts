@@ -61,7 +61,8 @@ export function send(control: TestControl, what: WireRequest, agent?: Agent): Pr
   const where = control.server.url === null ? { socketPath: control.server.socketPath ?? "" } : { hostname, port };
   return new Promise((resolve, reject) => {
     const { method, target: path, headers, body } = what;
-    const length = body === "" ? {} : { "content-length": Buffer.byteLength(body) };
+    const chunked = headers["transfer-encoding"] === "chunked";
+    const length = body === "" || chunked ? {} : { "content-length": Buffer.byteLength(body) };
     const outgoing = request({ ...where, method, path, headers: { ...headers, ...length }, agent }, (reply) => {
       text(reply).then((said) => {
         resolve({ status: reply.statusCode ?? 0, headers: reply.headers, text: said, json: jsonOf(said) });

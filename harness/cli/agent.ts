@@ -259,9 +259,10 @@ async function up(flags: UpFlags, io: CliIo): Promise<void> {
   if (running !== null && running !== mode) await compose.down({}, io.signal);
   await keepChoices(mode, site, io.env);
   await compose.up({}, io.signal).catch((error: unknown) => {
-    const port = error instanceof HarnessError && error.code === "port-taken" ? "PANEL_PORT is the panel's port; " : "";
-    io.err(`${port}what has started goes on, \`lab agent down\` removes it\n`);
-    throw error;
+    io.err("what has started goes on, `lab agent down` removes it\n");
+    if (!(error instanceof HarnessError) || error.code !== "port-taken") throw error;
+    const [taken] = error.message.split(":");
+    throw new HarnessError("port-taken", `${taken}: PANEL_PORT=<another> moves the panel's page`, { cause: error });
   });
   for (const component of mode === "legacy" ? ["agent", "statuspanel"] : [null])
     await tellWatchdog({ component, wanted: "running", by: "lab agent up" }, settings, io);

@@ -1407,6 +1407,9 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "a person attaches to it, leaves with Ctrl-C, comes back to the same question, and ends the work",
         "a watchdog that was told nothing makes the person's agent anew as it was",
       ],
+      "e2e/compose-mode-docker.test.ts": [
+        "a person at this terminal works it, through the door of the agent's container",
+      ],
       "unit/human-operator.test.ts": [
         "sees the incident, looks, acts with a reason, submits; every call is in the transcript",
         "has as many calls as every operator",

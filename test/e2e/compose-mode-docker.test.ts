@@ -1,16 +1,18 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { INSTANCE_LABEL } from "../../harness/engine/labels.ts";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
 import { labHome, type LabHome } from "../support/lab-process.ts";
+import { atTerminal } from "../support/pty.ts";
 import { textOf } from "../support/repository.ts";
 
 const docker = promisify(execFile);
 const images = await standInImages();
+const CLI = resolve(import.meta.dirname, "../../harness/cli/main.ts");
 const trial = ["run", "tikv/store-kill", "--engine", "docker", "--seed", "7", "--compose-mode"];
 // Images may have to be built, on a machine that does something else, too.
 vi.setConfig({ testTimeout: 900_000 });
@@ -63,6 +65,40 @@ describeDocker("a trial in compose mode on containers", () => {
     expect(record.control?.commands["compose_agent"]).toBeGreaterThan(0);
     expect(await readdir(join(folder, "control"))).not.toContain("tokens");
     expect(await leftOf([id])).toEqual([]);
+  });
+
+  test("a person at this terminal works it, through the door of the agent's container", async () => {
+    await using home = await labHome(images);
+    const env = {
+      ...(process.env as Record<string, string>),
+      ...images,
+      XDG_STATE_HOME: join(home.folder, "xdg"),
+      AGENT_LAB_HOME: join(home.folder, "state"),
+      NO_COLOR: "1",
+    };
+    const command = [process.execPath, CLI, ...trial, "--operator", "human"].map((word) => `'${word}'`).join(" ");
+    await using person = atTerminal(command, env, home.folder);
+    await person.sees("critical: tikv2");
+    await person.types("list");
+    await person.sees('"exited"');
+    await person.types("start tikv2 -- it has ended and nobody started it");
+    await person.sees("tikv2: started");
+    await person.types("submit");
+    await person.types("process-stopped", "cause: ");
+    await person.types("tikv2", "components");
+    await person.types("its process had ended and nobody started it again", "explanation: ");
+    await person.types("container_list said exited", "evidence");
+    await person.types("started it", "what was changed");
+    await person.types("resolved", "resolved, no-fault");
+    await person.sees("the work ends: resolved");
+    expect(await person.ended, person.screen()).toBe(0);
+
+    const { record } = await recordIn(home);
+    expect(record.operator).toMatchObject({ name: "human", scripted: false });
+    expect(record.session?.usage).toMatchObject({ turns: 3 });
+    expect(record.control).toMatchObject({ mode: "compose", audit: { intact: true } });
+    expect(record.grade).toMatchObject({ verdict: "pass", diagnosed: { right: true } });
+    expect(await home.instances()).toEqual([]);
   });
 
   test("killed with SIGKILL: `lab heal` removes its containers and networks, too", async () => {

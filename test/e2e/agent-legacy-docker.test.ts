@@ -1,14 +1,11 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { $ } from "zx";
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
-import { ensureAgentImages } from "../../harness/engine/agent-compose.ts";
-import { composeProject, type ComposeProject } from "../support/compose-project.ts";
+import { AGENT_IMAGES_MS, agentUser, type AgentUser } from "../support/agent-user.ts";
 import { describeDocker } from "../support/docker.ts";
-import { labHome, type LabHome } from "../support/lab-process.ts";
 import { panelPerson } from "../support/panel-person.ts";
 
 const DOCKER = "/var/run/docker.sock";
@@ -21,37 +18,15 @@ const QUICK = {
 };
 
 describeDocker("the agent's shipped containers in legacy mode, with the panel", () => {
-  const closing = new AsyncDisposableStack();
-  let cluster: ComposeProject;
-  let home: LabHome;
-  let user: string;
-  let network: string;
-
-  beforeAll(async () => {
-    await ensureAgentImages("compose", AbortSignal.timeout(590_000));
-    const service = `
-    image: node:24-bookworm-slim
-    init: true
-    command: ["node", "-e", "require('http').createServer((q,s)=>s.end('{}')).listen(2379)"]
-`;
-    cluster = closing.use(await composeProject(`\n  pd0:${service}\n  tikv0:${service}`, { network: "{}" }));
-    await cluster.compose.up({}, AbortSignal.timeout(60_000));
-    network = `${cluster.name}_default`;
-    user = await mkdtemp(join(tmpdir(), "user-"));
-    closing.defer(() => rm(user, { recursive: true, force: true }));
-    const variables = {
-      HOME: user,
-      XDG_STATE_HOME: join(user, ".local", "state"),
-      DOCKER_CONFIG: join(user, ".docker"),
-      PANEL_PORT: "0",
-    };
-    home = closing.use(await labHome({ ...variables, ...QUICK, ALLOW_LEGACY_FALLBACK: "true" }));
-    closing.defer(async () => void (await home.run("agent", "down").ended));
-  }, 700_000);
-  afterAll(() => closing.disposeAsync(), 120_000);
+  let at: AgentUser;
+  beforeAll(
+    async () => void (at = await agentUser(["pd0", "tikv0"], { ...QUICK, ALLOW_LEGACY_FALLBACK: "true" })),
+    AGENT_IMAGES_MS,
+  );
+  afterAll(() => at[Symbol.asyncDispose](), 120_000);
 
   async function lab(...args: string[]): Promise<string> {
-    const run = home.run(...args);
+    const run = at.home.run(...args);
     expect(await run.ended, `${args.join(" ")}\n${run.stdout()}${run.stderr()}`).toBe(0);
     return run.stdout();
   }
@@ -84,7 +59,7 @@ describeDocker("the agent's shipped containers in legacy mode, with the panel", 
     });
 
   test("people see the cluster and command it through the agent; a watchdog makes its container anew as it was", async () => {
-    await lab("agent", "up", "--legacy", "--network", network);
+    await lab("agent", "up", "--legacy", "--network", at.network);
     expect(await sources("agent")).toContain(DOCKER);
     expect(await sources("statuspanel")).toEqual([expect.stringMatching(/status_panel$/)]);
     const anna = await signIn();
@@ -95,7 +70,7 @@ describeDocker("the agent's shipped containers in legacy mode, with the panel", 
     expect(await anna.does("/commands", { command: "unpause", component: "tikv0" })).toMatch(/by the agent/);
 
     const before = await idOf("agent");
-    const watchdog = home.run("watchdog", "--json", "--network", network);
+    const watchdog = at.home.run("watchdog", "--json", "--network", at.network);
     try {
       await watchdog.sees('"component":"agent"');
       await $({ quiet: true })`docker rm -f ${before}`;
@@ -114,16 +89,24 @@ describeDocker("the agent's shipped containers in legacy mode, with the panel", 
   }, 240_000);
 
   test("a watchdog that falls back leaves people their panel, whose commands the agent carries out until the sidecar is back", async () => {
-    await lab("agent", "up", "--compose-mode", "--network", network);
+    await lab("agent", "up", "--compose-mode", "--network", at.network);
     const anna = await signIn();
     const panel = await idOf("statuspanel");
     const restart = () => anna.does("/commands", { command: "restart", component: "tikv0" });
-    expect(await restart()).toMatch(/by the compose-agent/);
-    const watchdog = home.run("watchdog", "--json", "--network", network);
+    // Both have just been started.
+    const throughSidecar = () =>
+      waitFor(async () => /by the compose-agent/.test(await restart()), {
+        clock: systemClock,
+        timeoutMs: 60_000,
+        everyMs: 1_000,
+        what: "a command by the compose-agent",
+      });
+    await throughSidecar();
+    const watchdog = at.home.run("watchdog", "--json", "--network", at.network);
     try {
       await watchdog.sees('"component":"compose-agent"');
       // It cannot start without its queue; a kill from outside would be somebody's own stop.
-      const queue = join(user, ".local", "state", "compose-agent", "queue");
+      const queue = join(at.user, ".local", "state", "compose-agent", "queue");
       await chmod(queue, 0);
       const die = 'for p in /proc/[0-9]*; do grep -q "[h]arness/control/main" $p/cmdline && kill -9 ${p#/proc/}; done';
       await $({ quiet: true, nothrow: true })`docker exec ${await idOf("compose-agent")} sh -c ${die}`;
@@ -140,12 +123,7 @@ describeDocker("the agent's shipped containers in legacy mode, with the panel", 
         everyMs: 250,
         what: "the agent without the socket",
       });
-      await waitFor(async () => /by the compose-agent/.test(await restart()), {
-        clock: systemClock,
-        timeoutMs: 60_000,
-        everyMs: 1_000,
-        what: "a command by the compose-agent",
-      });
+      await throughSidecar();
       expect(await idOf("statuspanel")).toBe(panel);
     } finally {
       watchdog.child.kill("SIGTERM");

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
@@ -11,11 +10,9 @@ import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { attachedId } from "../../harness/cli/attached-id.ts";
-import { ensureAgentImages } from "../../harness/engine/agent-compose.ts";
 import { openTickets, type Tickets } from "../../tickets/index.ts";
-import { composeProject, type ComposeProject } from "../support/compose-project.ts";
+import { AGENT_IMAGES_MS, agentUser, type AgentUser } from "../support/agent-user.ts";
 import { describeDocker } from "../support/docker.ts";
-import { labHome, type LabHome } from "../support/lab-process.ts";
 import { FORBIDDEN } from "../support/leak-words.ts";
 import { atTerminal } from "../support/pty.ts";
 import { textOf } from "../support/repository.ts";
@@ -34,56 +31,27 @@ const DIAGNOSIS = {
 
 describeDocker("people and clients, while the operator's program is in its container", () => {
   const closing = new AsyncDisposableStack();
-  let cluster: ComposeProject;
-  let home: LabHome;
+  let at: AgentUser;
   let tickets: Tickets;
-  /** Of the user's variables, for programs that are not started by `home`. */
+  /** For programs that are not started by `at.home`. */
   let env: Record<string, string>;
-  let user: string;
 
   beforeAll(async () => {
-    await ensureAgentImages("compose", AbortSignal.timeout(590_000));
-    cluster = closing.use(
-      await composeProject(
-        `
-  pd0:
-    image: node:24-bookworm-slim
-    init: true
-    command: ["node", "-e", "require('http').createServer((q,s)=>s.end('{}')).listen(2379)"]
-`,
-        { network: "{}" },
-      ),
-    );
-    await cluster.compose.up({}, AbortSignal.timeout(60_000));
-    user = await mkdtemp(join(tmpdir(), "user-"));
-    closing.defer(() => rm(user, { recursive: true, force: true }));
-    const variables = {
-      HOME: user,
-      XDG_STATE_HOME: join(user, ".local", "state"),
-      DOCKER_CONFIG: join(user, ".docker"),
-      PANEL_PORT: "0",
-    };
-    home = closing.use(await labHome(variables));
-    env = { ...(process.env as Record<string, string>), ...variables, AGENT_LAB_HOME: join(home.folder, "state") };
-    tickets = closing.use(
-      await openTickets(join(user, ".operator", "tickets.db"), {
-        clock: systemClock,
-        ids: randomIds,
-        log: silentLog,
-      }),
-    );
-    closing.defer(async () => void (await home.run("agent", "down").ended));
-  }, 700_000);
+    at = closing.use(await agentUser(["pd0"]));
+    env = { ...(process.env as Record<string, string>), ...at.variables };
+    const deps = { clock: systemClock, ids: randomIds, log: silentLog };
+    tickets = closing.use(await openTickets(join(at.user, ".operator", "tickets.db"), deps));
+  }, AGENT_IMAGES_MS);
   afterAll(() => closing.disposeAsync(), 120_000);
 
   async function up(...flags: string[]): Promise<void> {
-    const run = home.run("agent", "up", "--compose-mode", "--network", `${cluster.name}_default`, ...flags);
+    const run = at.home.run("agent", "up", "--compose-mode", "--network", at.network, ...flags);
     expect(await run.ended, run.stdout() + run.stderr()).toBe(0);
   }
 
   const report = (invariant: string, message: string) =>
     tickets.create({
-      instance: attachedId(cluster.name),
+      instance: attachedId(at.project),
       invariant,
       component: null,
       severity: "warning",
@@ -110,7 +78,7 @@ describeDocker("people and clients, while the operator's program is in its conta
   }
 
   test("an MCP client on this machine works an incident through the door, with the user's runbooks beside the kit's", async () => {
-    const books = join(user, "my-lab-books");
+    const books = join(at.user, "my-lab-books");
     await mkdir(books);
     await writeFile(join(books, "of-ours.yaml"), textOf("subjects/tikv/kit/runbooks/store-stopped.yaml"));
     await up("--operator", "external", "--runbooks", books);
@@ -121,7 +89,7 @@ describeDocker("people and clients, while the operator's program is in its conta
       everyMs: 100,
       what: "the door",
     });
-    const issued = home.run("mcp", "token", "--json");
+    const issued = at.home.run("mcp", "token", "--json");
     expect(await issued.ended, issued.stderr()).toBe(0);
     const { token } = JSON.parse(issued.stdout()) as { token: string };
     const client = new Client({ name: "a client outside", version: "1" });
@@ -161,7 +129,7 @@ describeDocker("people and clients, while the operator's program is in its conta
   test("a person attaches to it, leaves with Ctrl-C, comes back to the same question, and ends the work", async () => {
     await up("--operator", "human", "--safety-mode", "propose");
     await report("noise", "it rattles");
-    const attach = () => atTerminal(`'${process.execPath}' '${CLI}' agent attach`, env, user);
+    const attach = () => atTerminal(`'${process.execPath}' '${CLI}' agent attach`, env, at.user);
     {
       await using person = attach();
       await person.sees("it rattles");
@@ -197,7 +165,7 @@ describeDocker("people and clients, while the operator's program is in its conta
       OPERATOR: "",
       OPERATOR_SAFETY_MODE: "",
     };
-    const args = [CLI, "watchdog", "--targets", "agent", "--network", `${cluster.name}_default`];
+    const args = [CLI, "watchdog", "--targets", "agent", "--network", at.network];
     const watchdog = spawn(process.execPath, args, { env: { ...env, ...quick }, stdio: "ignore" });
     const over = new Promise((done) => watchdog.once("close", done));
     try {

@@ -1,16 +1,13 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { $ } from "zx";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { randomIds } from "../../harness/base/ids.ts";
 import { silentLog } from "../../harness/base/log.ts";
-import { ensureAgentImages } from "../../harness/engine/agent-compose.ts";
 import { openTickets } from "../../tickets/index.ts";
-import { composeProject } from "../support/compose-project.ts";
+import { AGENT_IMAGES_MS, agentUser } from "../support/agent-user.ts";
 import { describeDocker } from "../support/docker.ts";
-import { labHome } from "../support/lab-process.ts";
 
 /** Services of the agent's project that run now. */
 async function running(): Promise<string[]> {
@@ -25,38 +22,23 @@ async function running(): Promise<string[]> {
 }
 
 describeDocker("lab agent up", () => {
-  beforeAll(() => ensureAgentImages("compose", AbortSignal.timeout(590_000)), 600_000);
-
-  test("the settings choose the mode, a flag wins; one mode replaces the other; a signed request by hand; down", async ({
-    signal,
-  }) => {
-    await using cluster = await composeProject(
-      `
-  pd0:
-    image: node:24-bookworm-slim
-    init: true
-    command: ["node", "-e", "require('http').createServer((q,s)=>s.end('{}')).listen(2379)"]
-`,
-      { network: "{}" },
-    );
-    const network = `${cluster.name}_default`;
-    await cluster.compose.up({}, signal);
-    const user = await mkdtemp(join(tmpdir(), "user-"));
-    const state = join(user, ".local", "state");
-    const variables = { HOME: user, XDG_STATE_HOME: state, DOCKER_CONFIG: join(user, ".docker"), PANEL_PORT: "0" };
-    await using home = await labHome({ ...variables, COMPOSE_AGENT_ENABLED: "yes" });
-    const where = ["--network", network];
-    const wanted = async (component: string) => {
-      const deps = { clock: systemClock, ids: randomIds, log: silentLog };
-      await using tickets = await openTickets(join(user, ".operator", "tickets.db"), deps);
-      return (await tickets.watchdog.intent("default", component))?.wanted;
-    };
-    const lab = async (...args: string[]) => {
-      const run = home.run(...args);
-      expect(await run.ended, `${args.join(" ")}\n${run.stdout()}${run.stderr()}`).toBe(0);
-      return { out: run.stdout(), err: run.stderr() };
-    };
-    try {
+  test(
+    "the settings choose the mode, a flag wins; one mode replaces the other; a signed request by hand; down",
+    async () => {
+      await using at = await agentUser(["pd0"], { COMPOSE_AGENT_ENABLED: "yes" });
+      const { home, user, network } = at;
+      const state = join(user, ".local", "state");
+      const where = ["--network", network];
+      const wanted = async (component: string) => {
+        const deps = { clock: systemClock, ids: randomIds, log: silentLog };
+        await using tickets = await openTickets(join(user, ".operator", "tickets.db"), deps);
+        return (await tickets.watchdog.intent("default", component))?.wanted;
+      };
+      const lab = async (...args: string[]) => {
+        const run = home.run(...args);
+        expect(await run.ended, `${args.join(" ")}\n${run.stdout()}${run.stderr()}`).toBe(0);
+        return { out: run.stdout(), err: run.stderr() };
+      };
       const legacy = await lab("agent", "up", "--legacy", ...where);
       expect(legacy.err).toContain("holds the Docker socket itself (legacy mode)");
       expect(legacy.err).toContain("made a token for status_panel");
@@ -68,7 +50,7 @@ describeDocker("lab agent up", () => {
       expect(await wanted("compose-agent")).toBe("stopped");
 
       const up = await lab("agent", "up", ...where, "--json");
-      expect(JSON.parse(up.out)).toMatchObject({ mode: "compose", state: "up", network: network });
+      expect(JSON.parse(up.out)).toMatchObject({ mode: "compose", state: "up", network });
       expect(up.err).toMatch(/made a token for compose_agent \([0-9a-f]{16}\)/);
       expect(await running()).toEqual(["agent", "agent-net", "compose-agent", "model-proxy", "statuspanel"]);
       expect(await wanted("compose-agent")).toBe("running");
@@ -89,14 +71,13 @@ describeDocker("lab agent up", () => {
         const { token } = JSON.parse(await readFile(join(env["TOKEN_DIR"] ?? "", plane, "token.json"), "utf8"));
         expect(JSON.stringify(env) + up.out + up.err).not.toContain(token);
       }
-    } finally {
       await lab("agent", "down");
-      await rm(user, { recursive: true, force: true });
-    }
-    expect(await running()).toEqual([]);
-    const networks = await $({
-      quiet: true,
-    })`docker network ls --filter label=com.docker.compose.project=operator-agent -q`;
-    expect(networks.stdout).toBe("");
-  }, 300_000);
+      expect(await running()).toEqual([]);
+      const networks = await $({
+        quiet: true,
+      })`docker network ls --filter label=com.docker.compose.project=operator-agent -q`;
+      expect(networks.stdout).toBe("");
+    },
+    AGENT_IMAGES_MS,
+  );
 });

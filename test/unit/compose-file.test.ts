@@ -8,6 +8,7 @@ import { textOf } from "../support/repository.ts";
 interface Service {
   readonly image: string;
   readonly init?: boolean;
+  readonly restart?: string;
   readonly ports?: readonly string[];
   readonly profiles?: readonly string[];
   readonly healthcheck?: { readonly test: readonly string[] };
@@ -164,7 +165,7 @@ describe("legacy mode's file", () => {
       expect(service).toMatchObject({
         init: true,
         user: "${HOST_UID:-1000}:${HOST_GID:-1000}",
-        restart: "${RESTART_POLICY:-on-failure}",
+        restart: "${RESTART_POLICY:-unless-stopped}",
         read_only: true,
         cap_drop: ["ALL"],
         security_opt: ["no-new-privileges:true"],
@@ -177,8 +178,8 @@ describe("legacy mode's file", () => {
 
   test("the panel is told the same as in compose mode, but for where a compose-agent would be", () => {
     const panel = (file: string) => compose(`docker/agent/${file}`).services["statuspanel"];
-    const { environment: here = {}, ...rest } = panel("docker-compose.legacy.yml") ?? ({} as Service);
-    const { environment: there = {}, ...other } = panel("docker-compose.yml") ?? ({} as Service);
+    const { environment: here = {}, restart: _, ...rest } = panel("docker-compose.legacy.yml") ?? ({} as Service);
+    const { environment: there = {}, restart: __, ...other } = panel("docker-compose.yml") ?? ({} as Service);
     expect(rest).toEqual(other);
     const names = (of: object) => Object.keys(of).filter((name) => /^(PANEL|VAULT|TOKEN|DEPLOYMENT)_/.test(name));
     expect(names(here).toSorted()).toEqual(names(there).toSorted());

@@ -26,7 +26,7 @@ test("the tally counts each thing once and names what failed, was skipped or too
       "cases.test.ts: has no engine [not run here: needs an engine]",
       "cases.test.ts: a suite whose hook fails > is not run",
     ],
-    secondTry: ["cases.test.ts: passes at the second try"],
+    secondTry: ["cases.test.ts: passes at the second try [first: expected 1 to be 2 // Object.is equality]"],
   });
   expect(failed.toSorted()).toEqual([
     "cases.test.ts: a suite whose hook fails: no cluster",

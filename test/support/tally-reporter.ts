@@ -8,7 +8,7 @@ export interface Tally {
   readonly failed: readonly string[];
   /** With the reason. */
   readonly skipped: readonly string[];
-  /** Of the passed: those that had failed once before (`retry`, CI only). */
+  /** Of the passed: those that had failed once before (`retry`, CI only), and why. */
   readonly secondTry: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export default class TallyReporter implements Reporter {
       skipped: of("skipped").map(title),
       secondTry: of("passed")
         .filter((test) => (test.diagnostic()?.retryCount ?? 0) > 0)
-        .map(title),
+        .map((test) => `${title(test)} [first: ${why(test)}]`),
     };
     const file = process.env["TALLY_FILE"];
     if (file !== undefined) writeFileSync(file, JSON.stringify(tally));
@@ -49,3 +49,12 @@ function title(test: TestCase): string {
   const note = result.state === "skipped" && result.note !== undefined ? ` [not run here: ${result.note}]` : "";
   return `${test.module.relativeModuleId}: ${test.fullName}${note}`;
 }
+
+/** What a test that passed in the end had failed with; of long messages both ends. */
+function why(test: TestCase): string {
+  const [error] = test.result().errors ?? [];
+  const text = (error?.message ?? "not known").replaceAll(/\s+/g, " ");
+  return text.length <= 2 * SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)} … ${text.slice(-SHOWN_CHARS)}`;
+}
+
+const SHOWN_CHARS = 400;

@@ -14,9 +14,14 @@ export interface OwnerLock extends Disposable {
   release(): void;
 }
 
+/** Of this process. SQLite's handle is closed, and the lock with it, once nobody refers to it any more. */
+const held = new Set<Database.Database>();
+
 /**
  * Takes an exclusive lock that the operating system releases when this process ends, however it ends: `BEGIN IMMEDIATE`
  * on a small SQLite file, since Node has no flock. A pid file would outlive a SIGKILL and name a stranger later.
+ *
+ * It is held until it is released, whether or not its taker keeps what is returned here.
  *
  * Of several at once exactly one gets it. With `BEGIN EXCLUSIVE` two could refuse each other: each holds the shared lock
  * that both begin with while the other asks for all of them; the reserved lock has one holder
@@ -29,15 +34,16 @@ export function takeLock(path: string, holder: LockHolder): OwnerLock | null {
   const db = new Database(path, { timeout: 0 });
   try {
     db.exec("BEGIN IMMEDIATE");
+    // Beside the lock, whose transaction is never committed. Only ever a hint for people.
+    writeFileSync(holderPath(path), JSON.stringify(holder), { mode: 0o600 });
   } catch (error) {
     db.close();
     if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") === true) return null;
     throw error;
   }
-  // Beside the lock, whose transaction is never committed. Only ever a hint for people.
-  writeFileSync(holderPath(path), JSON.stringify(holder), { mode: 0o600 });
+  held.add(db);
   const release = (): void => {
-    if (!db.open) return;
+    if (!held.delete(db)) return;
     rmSync(holderPath(path), { force: true });
     db.close();
   };

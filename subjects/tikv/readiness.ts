@@ -22,8 +22,8 @@ export interface SteadyOptions {
 }
 
 /**
- * Resolves when the cluster is in its steady state: one PD leader, three stores Up, every region with a leader and
- * three replicas of which none is pending or down.
+ * Resolves when the cluster is in its steady state: one PD leader and every other member well, three stores Up, every
+ * region with a leader and three replicas of which none is pending or down.
  *
  * @throws SubjectError naming what was missing last; the signal's reason.
  */
@@ -53,6 +53,9 @@ export async function waitSteady(
 /** Empty = nothing. */
 async function whatIsMissing(pd: PdClient, everyStoreLeads: boolean, signal: AbortSignal): Promise<string> {
   if ((await pd.leader(signal))?.byMajority !== true) return "no PD leader that a majority agrees on";
+  // A quorum would answer all that follows; the fault would then hit a cluster that had nothing to spare.
+  const well = (await pd.health(signal)).filter(({ healthy }) => healthy);
+  if (well.length < pd.members.length) return `${well.length} of ${pd.members.length} PD members are healthy`;
   const up = (await pd.stores(signal)).filter(isUp);
   if (up.length < STORES) return `${up.length} of ${STORES} stores are Up`;
   const { count, regions } = await pd.regions(signal);

@@ -5,6 +5,8 @@ import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
@@ -38,6 +40,12 @@ afterEach(async () => {
   await sweep();
   await rm(root, { recursive: true, force: true });
 });
+
+/** V8's own, which is a global only in programs started with the flag. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
 
 const sweep = () =>
   sweepInstances(
@@ -284,6 +292,18 @@ describe("the owner's lock", () => {
     using mine = takeLock(paths.lock, holder);
     expect(mine).not.toBeNull();
     expect(takeLock(paths.lock, holder)).toBeNull();
+  });
+
+  test("stays with a taker that keeps no hold of it, whatever the garbage collector does", async () => {
+    const file = path.join(root, "forgotten.lock");
+    const takeAndForget = () => takeLock(file, holder) !== null;
+    expect(takeAndForget()).toBe(true);
+    // Twice, as finalizers run after the collection that found their object.
+    for (let round = 0; round < 2; round++) {
+      collectGarbage();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(takeLock(file, holder)).toBeNull();
   });
 
   test("is not refused because another is only asking for it: of two at once one gets it", () => {

@@ -30,7 +30,7 @@ test("the tally counts each thing once and names what failed, was skipped or too
   });
   expect(failed.toSorted()).toEqual([
     "cases.test.ts: a suite whose hook fails: no cluster",
-    "cases.test.ts: fails",
+    "cases.test.ts: fails [expected 1 to be 2 // Object.is equality]",
     "does-not-load.test.ts: not to be loaded",
   ]);
 });

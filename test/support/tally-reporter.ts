@@ -4,7 +4,7 @@ import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/nod
 /** What one run of Vitest came to, by title. */
 export interface Tally {
   readonly passed: number;
-  /** Failed tests, and what failed around tests (a file that does not load, a hook, an error nobody caught), one each. */
+  /** Failed tests, and what failed around tests (a file that does not load, a hook, an error nobody caught), and why. */
   readonly failed: readonly string[];
   /** With the reason. */
   readonly skipped: readonly string[];
@@ -20,9 +20,9 @@ export default class TallyReporter implements Reporter {
     const tally: Tally = {
       passed: of("passed").length,
       failed: [
-        ...of("failed").map(title),
+        ...of("failed").map((test) => `${title(test)} [${why(test)}]`),
         ...modules.flatMap(failedAround),
-        ...unhandled.map((error) => `outside of any test: ${error.message}`),
+        ...unhandled.map(({ message }) => `outside of any test: ${inOneLine(message)}`),
       ],
       skipped: of("skipped").map(title),
       secondTry: of("passed")
@@ -37,9 +37,9 @@ export default class TallyReporter implements Reporter {
 function failedAround(module: TestModule): string[] {
   const file = module.relativeModuleId;
   return [
-    ...module.errors().map(({ message }) => `${file}: ${message}`),
+    ...module.errors().map(({ message }) => `${file}: ${inOneLine(message)}`),
     ...[...module.children.allSuites()].flatMap((suite) =>
-      suite.errors().map(({ message }) => `${file}: ${suite.fullName}: ${message}`),
+      suite.errors().map(({ message }) => `${file}: ${suite.fullName}: ${inOneLine(message)}`),
     ),
   ];
 }
@@ -50,10 +50,12 @@ function title(test: TestCase): string {
   return `${test.module.relativeModuleId}: ${test.fullName}${note}`;
 }
 
-/** What a test that passed in the end had failed with; of long messages both ends. */
-function why(test: TestCase): string {
-  const [error] = test.result().errors ?? [];
-  const text = (error?.message ?? "not known").replaceAll(/\s+/g, " ");
+/** What a test failed with, in the end or, where that went well, at first. */
+const why = (test: TestCase): string => inOneLine(test.result().errors?.[0]?.message ?? "not known");
+
+/** Of long messages both ends. */
+function inOneLine(message: string): string {
+  const text = message.replaceAll(/\s+/g, " ").trim();
   return text.length <= 2 * SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)} … ${text.slice(-SHOWN_CHARS)}`;
 }
 

@@ -21,9 +21,15 @@ const region = (leader: number | null, extra: object = {}) => ({
 });
 
 /** Just what readiness asks of PD. */
-function pd(stores: object[], regions: object[], leader: string | null = "pd1"): PdClient {
+function pd(
+  stores: object[],
+  regions: object[],
+  { leader = "pd1", sick = [] }: { leader?: string | null; sick?: readonly string[] } = {},
+): PdClient {
+  const members = ["pd2", "pd1", "pd0"] as Component[];
   return {
-    members: ["pd2", "pd1", "pd0"] as Component[],
+    members,
+    health: async () => members.map((name) => ({ name, healthy: !sick.includes(name) })),
     leader: async () => (leader === null ? null : { name: leader as Component, votes: 3, of: 3, byMajority: true }),
     stores: async () => storesSchema.parse({ stores }),
     regions: async () => regionsSchema.parse({ count: regions.length, regions }),
@@ -48,7 +54,12 @@ describe("waitSteady", () => {
   });
 
   test.each([
-    ["no leader of PD", pd(up, [region(1)], null), "no PD leader"],
+    ["no leader of PD", pd(up, [region(1)], { leader: null }), "no PD leader"],
+    [
+      "a member of PD that does not lead is down",
+      pd(up, [region(1)], { sick: ["pd0"] }),
+      "2 of 3 PD members are healthy",
+    ],
     ["a store is missing", pd([store(1), store(2), store(3, "Disconnected")], [region(1)]), "2 of 3 stores are Up"],
     ["no region yet", pd(up, []), "0 of 0 regions"],
     ["a region without a leader", pd(up, [region(1), region(null)]), "1 of 2 regions lack"],

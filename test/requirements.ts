@@ -374,6 +374,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     shownBy: {
       "contract/engine-process-life.test.ts": [
         "is refused to a second one, naming the first, and free once the first was killed",
+        "stays with a taker that keeps no hold of it, whatever the garbage collector does",
         "removes what a dead owner left, keeps what was detached, leaves a live one alone",
       ],
     },
@@ -687,6 +688,14 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "unit/monitor-run.test.ts": ["do not care about jumps of the wall clock"],
     },
   },
+  {
+    promise: "a cluster that is taken down by hand is nothing to open tickets about",
+    shownBy: {
+      "e2e/monitor-taken-down.test.ts": [
+        "a monitor ends with the cluster that `lab subject down` takes, and opens no ticket about it",
+      ],
+    },
+  },
   // ---- operator
   {
     promise: "every write is checked against the lease just before it acts, and writes never overlap",
@@ -901,6 +910,10 @@ export const REQUIREMENTS: readonly Requirement[] = [
         "pass without a write and with the ending no-fault",
         "fail on any write, also a refused one, and on any other ending",
         "a quiet one fails on any ticket",
+      ],
+      "unit/disturbance.test.ts": ["when clients fail though nothing was broken, and says when and what"],
+      "e2e/disturbed-control.test.ts": [
+        "a control whose machine stood still is void: neither monitor nor operator is judged by it",
       ],
       "unit/story.test.ts": ["a void trial is no verdict on the operator"],
     },

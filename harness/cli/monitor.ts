@@ -5,12 +5,13 @@ import { namePdMembers } from "../../subjects/tikv/pd-names.ts";
 import { isoTime } from "../base/clock.ts";
 import { HarnessError } from "../base/errors.ts";
 import { judgeOnce, runMonitor, type Judged, type Monitored, type MonitorEvent } from "../monitor/index.ts";
+import type { InstanceRecord } from "../engine/instances.ts";
 import type { Observation } from "../protocol.ts";
 import { attachedId, stableId } from "./attached-id.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { ticketPath, withTickets } from "./open-ticket-file.ts";
-import { openStanding, standingInstance } from "./standing-instance.ts";
+import { openStanding, standingInstance, takenDown } from "./standing-instance.ts";
 
 interface Flags {
   readonly attach?: string;
@@ -27,7 +28,9 @@ export function monitorCommand(io: CliIo): Command {
   const command = new Command("monitor").description("watch a cluster, open and resolve tickets");
   command
     .command("run")
-    .description("until Ctrl-C; without --attach or --pd: the cluster of `lab subject up tikv`")
+    .description(
+      "until Ctrl-C; without --attach or --pd: the cluster of `lab subject up tikv`, for as long as it is there",
+    )
     .option("--attach <project>", "a running cluster: its compose project")
     .option("--pd <urls>", "PD's client URLs, comma-separated; alone: a cluster without an engine to look at", urls)
     .option("--prometheus <url>", "its Prometheus")
@@ -36,8 +39,9 @@ export function monitorCommand(io: CliIo): Command {
     .option("--db <file>", "ticket file; default ~/.operator/tickets.db")
     .option("--json", "one JSON object per line")
     .action(async (flags: Flags) => {
-      await using watched = await open(flags, io);
-      await (flags.once === true ? once(watched, flags, io) : run(watched, flags, io));
+      const standing = flags.attach === undefined && flags.pd === undefined ? standingInstance(io) : null;
+      await using watched = await open(flags, standing, io);
+      await (flags.once === true ? once(watched, flags, io) : run(watched, standing, flags, io));
     });
   return command;
 }
@@ -57,7 +61,7 @@ function interval(text: string): number {
 
 type Watched = Monitored<Observation> & AsyncDisposable;
 
-async function open(flags: Flags, io: CliIo): Promise<Watched> {
+async function open(flags: Flags, standing: InstanceRecord | null, io: CliIo): Promise<Watched> {
   const { attach, pd, prometheus } = flags;
   if (attach !== undefined) {
     const { attachDocker } = await import("../../subjects/tikv/adapter-docker.ts");
@@ -68,7 +72,6 @@ async function open(flags: Flags, io: CliIo): Promise<Watched> {
   if (pd !== undefined) return await withoutEngine(pd, prometheus ?? null, io);
   if (prometheus !== undefined)
     throw new HarnessError("usage", "--prometheus goes with --attach or --pd: what else is to be watched?");
-  const standing = standingInstance(io);
   if (standing === null)
     throw new HarnessError(
       "not-found",
@@ -103,7 +106,15 @@ function judgedLine({ invariant, judgement }: Judged): string {
   return `${judgement.state.padEnd(8)}  ${where.padEnd(28)}  ${why}`.trimEnd() + "\n";
 }
 
-async function run(watched: Watched, { db, interval: intervalMs, json }: Flags, io: CliIo): Promise<void> {
+/** Until Ctrl-C, or until `lab subject down` takes what it watches. */
+async function run(
+  watched: Watched,
+  standing: InstanceRecord | null,
+  { db, interval: intervalMs, json }: Flags,
+  io: CliIo,
+): Promise<void> {
+  using down = standing === null ? null : takenDown(standing, io);
+  const ended = AbortSignal.any([io.signal, ...(down === null ? [] : [down.signal])]);
   await withTickets(io, db, async (tickets) => {
     io.err(`watching instance ${watched.id}; tickets in ${ticketPath(io, db)}; Ctrl-C ends it\n`);
     const onEvent = (event: MonitorEvent): void => {
@@ -112,8 +123,9 @@ async function run(watched: Watched, { db, interval: intervalMs, json }: Flags, 
       if (line !== null) io.out(json === true ? `${JSON.stringify({ at, ...event })}\n` : `${at} ${line}\n`);
     };
     const options = { instance: watched, tickets, deps: io.deps, onEvent };
-    await runMonitor({ ...options, ...(intervalMs !== undefined && { intervalMs }) }, io.signal);
+    await runMonitor({ ...options, ...(intervalMs !== undefined && { intervalMs }) }, ended);
   });
+  if (down?.signal.aborted === true) io.err(`instance ${watched.id} is being taken down: there is nothing to watch\n`);
 }
 
 /** Null for what is not worth a line: every observation. */

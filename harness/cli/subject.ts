@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { HarnessError } from "../base/errors.ts";
-import { claimInstance, stateRoot, takeStandingLock, type InstanceRecord } from "../engine/instances.ts";
+import { claimInstance, stateRoot, takeStandingLock, writeInstance, type InstanceRecord } from "../engine/instances.ts";
 import type { Endpoints, InstanceId } from "../protocol.ts";
 import { chooseSubjectEngine } from "./choose-engine.ts";
 import type { CliIo } from "./io.ts";
@@ -79,6 +79,7 @@ async function down(io: CliIo, { json }: Flags): Promise<void> {
   const record = required(io);
   using owned = claimInstance(stateRoot(io.env), record.id, holderOf(io, "subject down tikv"));
   const instance = await openStanding(record, io);
+  writeInstance(owned.paths.dir, { ...record, leaving: true });
   await instance.tearDown();
   io.out(
     json ? `${JSON.stringify({ id: record.id, down: true })}\n` : `instance ${record.id} is down, its data is gone\n`,

@@ -17,6 +17,8 @@ export const instanceRecordSchema = z.strictObject({
   createdAt: z.string(),
   /** Kept when its owner ends (`lab subject up`). */
   detached: z.boolean(),
+  /** Being taken down by hand (`lab subject down`): nothing that is seen of it from now on is news. */
+  leaving: z.boolean().optional(),
   /** Somebody else's: healed where we broke it, never torn down. */
   attached: z.boolean().optional(),
   timeFactor: z.number(),

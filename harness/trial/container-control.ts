@@ -6,7 +6,7 @@ import { ensureAgentImages, openAgentCompose, type AgentSite } from "../engine/a
 import type { Compose } from "../engine/compose.ts";
 import { dockerClient } from "../engine/docker-client.ts";
 import { composeContainer, type ComposeContainer } from "../engine/docker-support.ts";
-import { freePortBlock } from "../engine/process/ports.ts";
+import { holdPortBlock } from "../engine/process/ports.ts";
 import { standInNotice } from "../panel/notice.ts";
 import type { Deps, SubjectInstance } from "../protocol.ts";
 import type { ControlRecord } from "../store/record.ts";
@@ -58,8 +58,9 @@ export function containerControl(
     await makeTokens(given.folder, deps, signal);
     await makePanelUser(given.folder, deps);
     const handed = await tokensOf("compose_agent", given.folder);
-    const { ports } = await freePortBlock(1, deps.random.fork(`${instance.id}/control`));
-    const [panelPort = 0] = ports;
+    // Until the panel has its port.
+    await using block = await holdPortBlock(1, deps.random.fork(`${instance.id}/control`));
+    const [panelPort = 0] = block.ports;
     const project = deploymentOf(instance.id);
     const compose = await openAgentCompose("compose", project, siteOf(instance, given, panelPort, env), signal);
     const down = () => compose.down({ volumes: true, timeoutMs: DOWN_MS }, new AbortController().signal);

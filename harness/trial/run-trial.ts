@@ -9,6 +9,7 @@ import { blindingOf } from "./blinding.ts";
 import type { ControlStarter, TrialControl } from "./control.ts";
 import { watchRollback } from "./rollback.ts";
 import { baselineKey } from "./counterfactual.ts";
+import { disturbance } from "./disturbance.ts";
 import { gradeTrial } from "./grade.ts";
 import { judgeData } from "./judge-data.ts";
 import { chooseComponent, Harm } from "./harm.ts";
@@ -72,6 +73,8 @@ export async function runTrial(
   try {
     await withSubject(plan, parts, deps, run, (error) => failed.abort(error), either);
     if (run.record.subject.owned) await attestGone(run, parts);
+    const disturbed = disturbance(run.record);
+    if (disturbed !== null) throw new HarnessError("subject-failed", disturbed);
     run.emit({ type: "phase", phase: "grade", text: "grading" });
     run.record.grade = gradeTrial(run.record, await plan.baselineFor(run.record.baselineKey));
     await run.end("completed");

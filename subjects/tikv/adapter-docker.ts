@@ -14,7 +14,7 @@ import {
   requireOwnProject,
 } from "../../harness/engine/docker-instance.ts";
 import { readInstance, writeInstance, type InstanceRecord } from "../../harness/engine/instances.ts";
-import { freePortBlock } from "../../harness/engine/process/ports.ts";
+import { holdPortBlock } from "../../harness/engine/process/ports.ts";
 import type { InstanceKeeper } from "../../harness/engine/sweep.ts";
 import type { AttachOptions, DeployOptions, Deps, InstanceId, OwnerEngine } from "../../harness/protocol.ts";
 import { CONFIG_FILES, placeConfig, removeConfig } from "./docker-config.ts";
@@ -174,7 +174,8 @@ async function start(
 ): Promise<Record<string, number>> {
   const folder = await placeConfig(id);
   for (let attempt = 1; ; attempt++) {
-    const block = await freePortBlock(PORT_VARIABLES.length, deps.random.fork(`${id}/ports/${attempt}`));
+    // Held until the containers have its ports, for whoever looks for a block meanwhile.
+    await using block = await holdPortBlock(PORT_VARIABLES.length, deps.random.fork(`${id}/ports/${attempt}`));
     const ports = Object.fromEntries(
       PORT_VARIABLES.map((name, index) => [name, given?.[name] ?? (block.ports[index] as number)]),
     );

@@ -1,10 +1,11 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, test, vi } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { labHome, type LabHome } from "../support/lab-process.ts";
+import { processesOf, type SeenProcess } from "../support/processes-of.ts";
 
 const linux = process.platform === "linux";
 const trial = [
@@ -18,25 +19,6 @@ const trial = [
   "7",
   "--compose-mode",
 ];
-
-interface Seen {
-  readonly command: string;
-  readonly variables: Readonly<Record<string, string>>;
-}
-
-/** Processes below the folder of this test. */
-async function processesOf(home: LabHome): Promise<Seen[]> {
-  const found: Seen[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const read = (file: string) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
-    const [command, environment] = [(await read("cmdline")).replaceAll("\0", " "), await read("environ")];
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-    if (!`${command}${cwd}`.includes(home.folder)) continue;
-    const pairs = environment.split("\0").map((pair) => [pair.split("=")[0] ?? "", pair.slice(pair.indexOf("=") + 1)]);
-    found.push({ command, variables: Object.fromEntries(pairs) as Record<string, string> });
-  }
-  return found;
-}
 
 /** What a killed or ended run may leave outside of its records: nothing. */
 async function nothingIsLeft(home: LabHome): Promise<void> {
@@ -61,7 +43,7 @@ test("the demo in compose mode: all commands went through the compose-agent, and
     expect(agent["ENGINE"]).toMatch(/^control:http:\/\/127\.0\.0\.1:\d+$/);
     expect(JSON.stringify([agent, panel])).not.toContain("engine.sock");
     // Each program is handed the folder of its own plane's token.
-    const tokensOf = (variables: Seen["variables"]) => readdir(variables["TOKEN_DIR"] ?? "");
+    const tokensOf = (variables: SeenProcess["variables"]) => readdir(variables["TOKEN_DIR"] ?? "");
     expect(await tokensOf(agent)).toEqual(["compose_agent"]);
     expect(await tokensOf(panel)).toEqual(["status_panel"]);
   }

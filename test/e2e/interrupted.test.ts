@@ -1,10 +1,11 @@
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readRecord } from "../../harness/store/run-folder.ts";
-import { labHome, type LabHome } from "../support/lab-process.ts";
+import { labHome } from "../support/lab-process.ts";
+import { processesOf } from "../support/processes-of.ts";
 
 const trial = [
   "run",
@@ -18,17 +19,6 @@ const trial = [
   "--operator",
   "noop",
 ];
-
-/** Processes that mention the state folder of this test. */
-async function processesOf(home: LabHome): Promise<string[]> {
-  const own: string[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-    const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
-    if (cwd.startsWith(join(home.folder, "state")) || command.includes(home.folder)) own.push(`${pid} ${command}`);
-  }
-  return own;
-}
 
 const linux = process.platform === "linux";
 

@@ -162,7 +162,8 @@ export function summary(all: readonly Found[]): string {
     .join("\n");
 }
 
-function seriesOf(result: QueryResult): readonly Series[] {
+/** Those that have a number. */
+export function seriesOf(result: QueryResult): readonly Series[] {
   if (result.type === "scalar") return [{ labels: {}, value: result.point[1] }];
   if (result.type === "string") return [];
   // A quantile of nothing is a series without a number: a panel shows nothing for it.

@@ -2,7 +2,11 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { expect, test, vi } from "vitest";
+import { systemClock } from "../../harness/base/clock.ts";
+import { waitFor } from "../../harness/base/wait.ts";
 import { INSTANCE_LABEL } from "../../harness/engine/labels.ts";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
@@ -30,6 +34,15 @@ async function leftOf(ids: readonly string[]): Promise<string[]> {
   );
   return found.flatMap((text) => text.split("\n")).filter((line) => line !== "");
 }
+
+/** For programs that `labHome` does not start. */
+const envOf = (home: LabHome): Record<string, string> => ({
+  ...(process.env as Record<string, string>),
+  ...images,
+  XDG_STATE_HOME: join(home.folder, "xdg"),
+  AGENT_LAB_HOME: join(home.folder, "state"),
+  NO_COLOR: "1",
+});
 
 async function recordIn(home: LabHome) {
   const [folder = ""] = await readdir(home.runs);
@@ -69,15 +82,8 @@ describeDocker("a trial in compose mode on containers", () => {
 
   test("a person at this terminal works it, through the door of the agent's container", async () => {
     await using home = await labHome(images);
-    const env = {
-      ...(process.env as Record<string, string>),
-      ...images,
-      XDG_STATE_HOME: join(home.folder, "xdg"),
-      AGENT_LAB_HOME: join(home.folder, "state"),
-      NO_COLOR: "1",
-    };
     const command = [process.execPath, CLI, ...trial, "--operator", "human"].map((word) => `'${word}'`).join(" ");
-    await using person = atTerminal(command, env, home.folder);
+    await using person = atTerminal(command, envOf(home), home.folder);
     await person.sees("critical: tikv2");
     await person.types("list");
     await person.sees('"exited"');
@@ -95,6 +101,50 @@ describeDocker("a trial in compose mode on containers", () => {
 
     const { record } = await recordIn(home);
     expect(record.operator).toMatchObject({ name: "human", scripted: false });
+    expect(record.session?.usage).toMatchObject({ turns: 3 });
+    expect(record.control).toMatchObject({ mode: "compose", audit: { intact: true } });
+    expect(record.grade).toMatchObject({ verdict: "pass", diagnosed: { right: true } });
+    expect(await home.instances()).toEqual([]);
+  });
+
+  test("an MCP client on this machine works it, through the same door", async () => {
+    await using home = await labHome(images);
+    const run = home.run(...trial, "--operator", "external");
+    await run.sees("an operator works the ticket");
+    const { token } = await waitFor(
+      async () => {
+        const asked = home.run("mcp", "token", "--json");
+        return (await asked.ended) === 0 ? (JSON.parse(asked.stdout()) as { readonly token: string }) : null;
+      },
+      { clock: systemClock, timeoutMs: 60_000, everyMs: 250, what: "an incident that waits for a client" },
+    );
+    const client = new Client({ name: "a client outside", version: "1" });
+    const env = { ...envOf(home), INCIDENT_MCP_TOKEN: token };
+    const args = [CLI, "mcp", "serve", "--stdio"];
+    await client.connect(new StdioClientTransport({ command: process.execPath, args, env, stderr: "ignore" }));
+    try {
+      const call = async (name: string, input: object) =>
+        JSON.stringify(await client.callTool({ name, arguments: { reason: "it is what the ticket names", ...input } }));
+      expect(client.getInstructions()).toContain("tikv2");
+      expect(await call("container_inspect", { component: "tikv2" })).toContain("exited");
+      expect(await call("container_start", { component: "tikv2" })).toContain("started");
+      const diagnosis = {
+        cause: "process-stopped",
+        components: ["tikv2"],
+        explanation: "its process had ended and nobody started it again",
+        evidence: ["container_inspect said exited"],
+        done: "started it",
+        ending: "resolved",
+      };
+      expect(await call("submit_diagnosis", diagnosis)).toContain("submitted");
+    } finally {
+      await client.close();
+    }
+    expect(await run.ended, run.stdout() + run.stderr()).toBe(0);
+
+    const { record } = await recordIn(home);
+    expect(record.operator).toMatchObject({ name: "external", scripted: false });
+    expect(record.blinding.level).toBe("none");
     expect(record.session?.usage).toMatchObject({ turns: 3 });
     expect(record.control).toMatchObject({ mode: "compose", audit: { intact: true } });
     expect(record.grade).toMatchObject({ verdict: "pass", diagnosed: { right: true } });

@@ -1437,6 +1437,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "e2e/agent-people-docker.test.ts": [
         "an MCP client on this machine works an incident through the door, with the user's runbooks beside the kit's",
       ],
+      "e2e/compose-mode-docker.test.ts": ["an MCP client on this machine works it, through the same door"],
       "integration/mcp.test.ts": [
         "only names of ours are answered, and pages of no other origin, before a token counts",
         "without a good token there is nothing, and a session belongs to the token that began it",

@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { $ } from "zx";
 import { systemClock } from "../../harness/base/clock.ts";
@@ -14,6 +12,7 @@ import { openTickets, type Tickets } from "../../tickets/index.ts";
 import { AGENT_IMAGES_MS, agentUser, type AgentUser } from "../support/agent-user.ts";
 import { describeDocker } from "../support/docker.ts";
 import { FORBIDDEN } from "../support/leak-words.ts";
+import { mcpOverStdio } from "../support/mcp-client.ts";
 import { atTerminal } from "../support/pty.ts";
 import { textOf } from "../support/repository.ts";
 
@@ -92,10 +91,7 @@ describeDocker("people and clients, while the operator's program is in its conta
     const issued = at.home.run("mcp", "token", "--json");
     expect(await issued.ended, issued.stderr()).toBe(0);
     const { token } = JSON.parse(issued.stdout()) as { token: string };
-    const client = new Client({ name: "a client outside", version: "1" });
-    const args = [CLI, "mcp", "serve", "--stdio"];
-    const given = { ...env, INCIDENT_MCP_TOKEN: token };
-    await client.connect(new StdioClientTransport({ command: process.execPath, args, env: given, stderr: "ignore" }));
+    const client = await mcpOverStdio(token, env);
     try {
       expect(client.getInstructions()).toContain("it smells odd");
       const { resources } = await client.listResources();

@@ -2,8 +2,6 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { expect, test, vi } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
 import { waitFor } from "../../harness/base/wait.ts";
@@ -11,6 +9,7 @@ import { INSTANCE_LABEL } from "../../harness/engine/labels.ts";
 import { readRecord } from "../../harness/store/run-folder.ts";
 import { describeDocker, standInImages } from "../support/docker.ts";
 import { labHome, type LabHome } from "../support/lab-process.ts";
+import { mcpOverStdio } from "../support/mcp-client.ts";
 import { atTerminal } from "../support/pty.ts";
 import { textOf } from "../support/repository.ts";
 
@@ -118,10 +117,7 @@ describeDocker("a trial in compose mode on containers", () => {
       },
       { clock: systemClock, timeoutMs: 60_000, everyMs: 250, what: "an incident that waits for a client" },
     );
-    const client = new Client({ name: "a client outside", version: "1" });
-    const env = { ...envOf(home), INCIDENT_MCP_TOKEN: token };
-    const args = [CLI, "mcp", "serve", "--stdio"];
-    await client.connect(new StdioClientTransport({ command: process.execPath, args, env, stderr: "ignore" }));
+    const client = await mcpOverStdio(token, envOf(home));
     try {
       const call = async (name: string, input: object) =>
         JSON.stringify(await client.callTool({ name, arguments: { reason: "it is what the ticket names", ...input } }));

@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../harness/base/clock.ts";
@@ -13,6 +12,7 @@ import type { Component } from "../../harness/protocol.ts";
 import { openTickets, type Session, type Tickets } from "../../tickets/index.ts";
 import { startEmbedded, type TestCluster } from "../support/embedded-cluster.ts";
 import { lab } from "../support/cli.ts";
+import { mcpOverStdio } from "../support/mcp-client.ts";
 import { atTerminal } from "../support/pty.ts";
 
 const CLI = resolve(import.meta.dirname, "../../harness/cli/main.ts");
@@ -106,17 +106,16 @@ const exited = (child: ChildProcess): Promise<number | null> =>
   });
 
 async function connected(over: "stdio" | "http", token: string): Promise<Client> {
-  const client = new Client({ name: `some ${over} client`, version: "3.2.1" });
+  const client = over === "stdio" ? await mcpOverStdio(token, env) : await overHttp(token);
   onTestFinished(() => client.close());
-  if (over === "stdio") {
-    const args = [CLI, "mcp", "serve", "--stdio"];
-    const given = { ...env, INCIDENT_MCP_TOKEN: token };
-    await client.connect(new StdioClientTransport({ command: process.execPath, args, env: given, stderr: "ignore" }));
-    return client;
-  }
+  return client;
+}
+
+async function overHttp(token: string): Promise<Client> {
   const server = start(["mcp", "serve", "--port", "0", "--json"]);
   const { url } = JSON.parse(await line(server.stdout, "url")) as { url: string };
   const headers = { authorization: `Bearer ${token}` };
+  const client = new Client({ name: "some http client", version: "3.2.1" });
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }) as never);
   return client;
 }

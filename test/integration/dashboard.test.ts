@@ -64,14 +64,20 @@ describePrometheus("the dashboard's queries, on one cluster under load", () => {
 
   const seen = (side: Side, wanted: (panel: string) => boolean) => untilSeen(() => ask(side), wanted, patience);
 
-  /** Of the first region, to another of its replicas. */
-  const moveLeader = async () => {
-    const [region] = (await pd.regions(signal)).regions;
-    const to = region?.peers.find(({ storeId }) => storeId !== region.leader?.storeId)?.storeId;
-    const order = { name: "transfer-leader", region_id: Number(region?.id), to_store_id: Number(to) };
-    const { status, text } = await pd.request("POST", "/pd/api/v1/operators", JSON.stringify(order), signal);
-    if (status !== 200) throw new Error(`${status} ${text}`);
-  };
+  /** Of the first region that PD itself moves nothing of just now, to another of its replicas. */
+  const moveLeader = () =>
+    waitFor(
+      async () => {
+        for (const { id, peers, leader } of (await pd.regions(signal)).regions) {
+          const to = peers.find(({ storeId }) => storeId !== leader?.storeId)?.storeId;
+          const order = { name: "transfer-leader", region_id: Number(id), to_store_id: Number(to) };
+          const { status } = await pd.request("POST", "/pd/api/v1/operators", JSON.stringify(order), signal);
+          if (status === 200) return true;
+        }
+        return false;
+      },
+      { ...patience, everyMs: 100, what: "a region whose leader may be moved" },
+    );
 
   test.each(SIDES)("find data on the %s Prometheus, unless all is well", async (side) => {
     await seen(side, (panel) => !(panel in EMPTY_WHEN_WELL));

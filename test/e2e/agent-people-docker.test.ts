@@ -33,11 +33,11 @@ describeDocker("people and clients, while the operator's program is in its conta
   let at: AgentUser;
   let tickets: Tickets;
   /** For programs that are not started by `at.home`. */
-  let env: Record<string, string>;
+  let env: Readonly<Record<string, string>>;
 
   beforeAll(async () => {
     at = closing.use(await agentUser(["pd0"]));
-    env = { ...(process.env as Record<string, string>), ...at.variables };
+    ({ env } = at.home);
     const deps = { clock: systemClock, ids: randomIds, log: silentLog };
     tickets = closing.use(await openTickets(join(at.user, ".operator", "tickets.db"), deps));
   }, AGENT_IMAGES_MS);

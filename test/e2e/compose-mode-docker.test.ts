@@ -34,15 +34,6 @@ async function leftOf(ids: readonly string[]): Promise<string[]> {
   return found.flatMap((text) => text.split("\n")).filter((line) => line !== "");
 }
 
-/** For programs that `labHome` does not start. */
-const envOf = (home: LabHome): Record<string, string> => ({
-  ...(process.env as Record<string, string>),
-  ...images,
-  XDG_STATE_HOME: join(home.folder, "xdg"),
-  AGENT_LAB_HOME: join(home.folder, "state"),
-  NO_COLOR: "1",
-});
-
 async function recordIn(home: LabHome) {
   const [folder = ""] = await readdir(home.runs);
   return { folder: join(home.runs, folder), record: await readRecord(join(home.runs, folder)) };
@@ -82,7 +73,7 @@ describeDocker("a trial in compose mode on containers", () => {
   test("a person at this terminal works it, through the door of the agent's container", async () => {
     await using home = await labHome(images);
     const command = [process.execPath, CLI, ...trial, "--operator", "human"].map((word) => `'${word}'`).join(" ");
-    await using person = atTerminal(command, envOf(home), home.folder);
+    await using person = atTerminal(command, home.env, home.folder);
     await person.sees("critical: tikv2");
     await person.types("list");
     await person.sees('"exited"');
@@ -117,7 +108,7 @@ describeDocker("a trial in compose mode on containers", () => {
       },
       { clock: systemClock, timeoutMs: 60_000, everyMs: 250, what: "an incident that waits for a client" },
     );
-    const client = await mcpOverStdio(token, envOf(home));
+    const client = await mcpOverStdio(token, home.env);
     try {
       const call = async (name: string, input: object) =>
         JSON.stringify(await client.callTool({ name, arguments: { reason: "it is what the ticket names", ...input } }));

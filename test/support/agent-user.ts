@@ -12,8 +12,6 @@ export const AGENT_IMAGES_MS = 700_000;
 export interface AgentUser extends AsyncDisposable {
   /** Their home folder: tickets, tokens, audit. */
   readonly user: string;
-  /** Their variables, for programs that are not started by `home`. */
-  readonly variables: Readonly<Record<string, string>>;
   readonly home: LabHome;
   readonly project: string;
   /** For `--network`. */
@@ -37,19 +35,12 @@ export async function agentUser(
   await cluster.compose.up({}, AbortSignal.timeout(60_000));
   const user = await mkdtemp(join(tmpdir(), "user-"));
   scope.defer(() => rm(user, { recursive: true, force: true }));
-  const variables = {
-    HOME: user,
-    XDG_STATE_HOME: join(user, ".local", "state"),
-    DOCKER_CONFIG: join(user, ".docker"),
-    PANEL_PORT: "0",
-    ...env,
-  };
-  const home = scope.use(await labHome(variables));
+  const theirs = { HOME: user, XDG_STATE_HOME: join(user, ".local", "state"), DOCKER_CONFIG: join(user, ".docker") };
+  const home = scope.use(await labHome({ ...theirs, PANEL_PORT: "0", ...env }));
   scope.defer(async () => void (await home.run("agent", "down").ended));
   const all = scope.move();
   return {
     user,
-    variables: { ...variables, AGENT_LAB_HOME: join(home.folder, "state") },
     home,
     project: cluster.name,
     network: `${cluster.name}_default`,

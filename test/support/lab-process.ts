@@ -19,29 +19,33 @@ export interface LabRun {
 export interface LabHome extends AsyncDisposable {
   readonly folder: string;
   readonly runs: string;
+  /** All variables of its programs, for those that are not started by `run`. */
+  readonly env: Readonly<Record<string, string>>;
   run(...args: string[]): LabRun;
   /** Instances whose folders are there. */
   instances(): Promise<string[]>;
 }
 
-/** @param env added to this process's own, e.g. the images of a compose file. */
-export async function labHome(env: Readonly<Record<string, string>> = {}): Promise<LabHome> {
+/** @param more added to this process's own, e.g. the images of a compose file. */
+export async function labHome(more: Readonly<Record<string, string>> = {}): Promise<LabHome> {
   const folder = await mkdtemp(join(tmpdir(), "lab-"));
+  const env = {
+    ...(process.env as Record<string, string>),
+    // Tickets of a trial lie below XDG_STATE_HOME: in here, so that a test finds everything that is left.
+    XDG_STATE_HOME: join(folder, "xdg"),
+    ...more,
+    AGENT_LAB_HOME: join(folder, "state"),
+    NO_COLOR: "1",
+  };
   const started: ChildProcess[] = [];
   return {
     folder,
     runs: join(folder, "runs"),
+    env,
     run(...args) {
       const child = spawn(process.execPath, [MAIN, ...args], {
         cwd: folder,
-        // Tickets of a trial lie below XDG_STATE_HOME: in here, so that a test finds everything that is left.
-        env: {
-          ...process.env,
-          XDG_STATE_HOME: join(folder, "xdg"),
-          ...env,
-          AGENT_LAB_HOME: join(folder, "state"),
-          NO_COLOR: "1",
-        },
+        env,
         stdio: ["ignore", "pipe", "pipe"],
       });
       started.push(child);
